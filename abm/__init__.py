@@ -1,0 +1,1 @@
+"""An agent-based simulator of a perpetual-futures exchange under stress."""

@@ -1,0 +1,566 @@
+"""Clearing of a continuous book: one transaction after another, each match checked for the collateral of both sides.
+
+As on dYdX v4: price-time priority; an order that meets an order of its own account removes it and goes on; a maker who could not
+carry the match loses the order and the taker goes on; a taker who could not stops (`x/clob/memclob/memclob.go`,
+`x/subaccounts/lib/updates.go`). Liquidations are transactions like others and are checked again when they execute.
+"""
+
+from __future__ import annotations
+
+import math
+
+from abm.kernels.book import end_order, remove_order, rest_order, would_be_collateralised
+from abm.kernels.compiled import inline, kernel
+from abm.kernels.liquidation import (
+    allowance_left,
+    bankruptcy_quote_change,
+    fillable_price,
+    fund_can_cover,
+    fund_delta,
+    liquidation_size,
+)
+from abm.kernels.margin import (
+    account_risk,
+    account_risk_after,
+    is_liquidatable,
+    open_interest_change,
+    position_margin,
+    transition_result,
+)
+from abm.kernels.random import uniform
+from abm.state import (
+    ACTIVE,
+    ALREADY_LIQUIDATED,
+    CANCEL,
+    CANCEL_ALL,
+    CANCEL_CONDITIONALS,
+    CANCELLED,
+    CONDITIONAL,
+    DEPOSIT,
+    FILLED,
+    FUND_EXHAUSTED,
+    GATED,
+    IMMEDIATE_OR_CANCEL,
+    ISOLATED_ONLY,
+    LIQUIDATE,
+    LIQUIDATED,
+    MARKET_HALTED,
+    NO_LIQUIDITY,
+    NOBODY,
+    NOT_LIQUIDATABLE,
+    OPEN_INTEREST_CAPPED,
+    ORDER_LIMIT,
+    OUT_OF_RANGE,
+    PLACE,
+    POOL_FULL,
+    POST_ONLY,
+    REDUCE_ONLY,
+    REDUCE_ONLY_DROPPED,
+    SELF_TRADE,
+    UNDERCOLLATERALISED,
+    WITHDRAW,
+    WOULD_CROSS,
+)
+
+
+@inline
+def change_position(positions, i, k, lots, value):
+    """Adds `lots` (signed) bought at a total of `value` USD (signed alike) to a position; keeps the cost basis at average entry."""
+    held = positions[i, k].lots
+    after = held + lots
+    if held == 0 or (held > 0) == (lots > 0):
+        positions[i, k].entry_value += value
+    elif (after > 0) == (held > 0) and after != 0:
+        positions[i, k].entry_value *= after / held
+    else:
+        positions[i, k].entry_value = value * (after / lots)
+    positions[i, k].lots = after
+
+
+@inline
+def may_hold(venue, accounts, positions, markets, i, k):
+    """Whether isolation lets account i hold market k: an isolated account only its own, an isolated-only market only alone."""
+    only = accounts[i].isolated_market
+    if only != NOBODY and only != k:
+        return False
+    if venue[0].isolated_markets > 0:
+        for j in range(positions.shape[1]):
+            if j != k and positions[i, j].lots != 0 and (markets[j].isolated_only != 0 or markets[k].isolated_only != 0):
+                return False
+    return True
+
+
+@inline
+def may_change(accounts, positions, markets, margin_tiers, i, k, lots, cash, interest):
+    """Whether account i passes the collateral test for `lots` more of market k and `cash` USD more collateral."""
+    equity, initial, maintenance = account_risk_after(accounts, positions, markets, margin_tiers, i, k, lots, cash, interest)
+    if equity >= initial:
+        return True
+    before, initial_before, maintenance_before = account_risk(accounts, positions, markets, margin_tiers, i)
+    return transition_result(before, initial_before, maintenance_before, equity, initial, maintenance) == 0
+
+
+@inline
+def record_end(venue, ended_orders, i, k, side, tick, lots, kind, reason):
+    """Records that a transaction ended without (all of) its effect."""
+    n = venue[0].ended_orders
+    if n < ended_orders.shape[0]:
+        ended_orders[n].block = venue[0].block
+        ended_orders[n].account = i
+        ended_orders[n].market = k
+        ended_orders[n].side = side
+        ended_orders[n].reason = reason
+        ended_orders[n].tick = tick
+        ended_orders[n].lots = lots
+        ended_orders[n].kind = kind
+        ended_orders[n].age = 0
+    venue[0].ended_orders = n + 1
+
+
+@inline
+def match(
+    venue, accounts, positions, markets, margin_tiers, funds, levels, bitmap, orders, expiry, fills, ended_orders, terms,
+    i, k, side, limit, lots, reduce_only, liquidation,
+):  # fmt: skip
+    """Takes resting orders up to tick `limit`. Returns (lots left, FILLED or why it stopped, USD traded, USD to the fund, fills)."""
+    reason = FILLED
+    traded = 0.0
+    to_fund = 0.0
+    count = 0
+    unit = markets[k].unit
+    lot = markets[k].lot
+    fund = markets[k].fund
+    while lots > 0:
+        if side > 0:
+            tick = markets[k].best_ask
+            if tick > limit or tick >= markets[k].ticks:
+                reason = NO_LIQUIDITY
+                break
+        else:
+            tick = markets[k].best_bid
+            if tick < limit or tick <= 0:
+                reason = NO_LIQUIDITY
+                break
+        row = levels[k, tick].first - 1
+        maker = orders[row].account
+        if maker == i:
+            end_order(venue, accounts, markets, levels, bitmap, orders, expiry, ended_orders, row, SELF_TRADE, PLACE)
+            continue
+        quantity = min(lots, orders[row].lots)
+        held = positions[i, k].lots
+        held_by_maker = positions[maker, k].lots
+        if reduce_only:
+            quantity = min(quantity, -side * held)
+            if quantity <= 0:
+                reason = REDUCE_ONLY_DROPPED
+                break
+        if orders[row].flags & REDUCE_ONLY:
+            quantity = min(quantity, side * held_by_maker)
+            if quantity <= 0:
+                end_order(
+                    venue, accounts, markets, levels, bitmap, orders, expiry, ended_orders, row, REDUCE_ONLY_DROPPED, PLACE
+                )
+                continue
+        change = side * quantity
+        interest_change = open_interest_change(held, change, held_by_maker, -change)
+        interest = markets[k].open_interest + interest_change
+        if interest_change > 0 and interest * lot * markets[k].mark > markets[k].open_interest_cap:
+            reason = OPEN_INTEREST_CAPPED
+            break
+        value = float(quantity * tick) * unit
+        maker_fee = value * accounts[maker].maker_fee
+        maker_cash = side * value - maker_fee
+        if not may_hold(venue, accounts, positions, markets, maker, k):
+            end_order(venue, accounts, markets, levels, bitmap, orders, expiry, ended_orders, row, ISOLATED_ONLY, PLACE)
+            continue
+        if not may_change(accounts, positions, markets, margin_tiers, maker, k, -change, maker_cash, interest):
+            end_order(venue, accounts, markets, levels, bitmap, orders, expiry, ended_orders, row, UNDERCOLLATERALISED, PLACE)
+            continue
+        taker_fee = 0.0
+        delta = 0.0
+        if liquidation:
+            equity, _, maintenance = account_risk(accounts, positions, markets, margin_tiers, i)
+            price = lot * markets[k].mark
+            _, own = position_margin(
+                markets, margin_tiers, k, abs(held) * price, markets[k].open_interest * price, positions[i, k].least_margin_fraction
+            )
+            set_free = own * quantity / abs(held)
+            bankruptcy = bankruptcy_quote_change(change * lot, markets[k].mark, set_free, equity, maintenance)
+            delta = fund_delta(-side * value, bankruptcy, terms[0].max_fee)
+            if not fund_can_cover(funds[fund].balance, delta) or (
+                delta < 0.0 and allowance_left(terms[0].max_insurance_per_block, accounts[i].used_insurance) < -delta
+            ):
+                reason = FUND_EXHAUSTED
+                break
+            funds[fund].balance += delta
+            accounts[i].liquidation -= delta
+            accounts[i].used_insurance -= min(delta, 0.0)
+            accounts[i].used_notional += quantity * price
+            markets[k].liquidated += value
+            to_fund += delta
+        else:
+            taker_fee = value * accounts[i].taker_fee
+            if not may_change(accounts, positions, markets, margin_tiers, i, k, change, -side * value - taker_fee, interest):
+                reason = UNDERCOLLATERALISED
+                break
+            accounts[i].fees -= taker_fee
+            accounts[i].taker_volume += value
+        accounts[i].collateral -= side * value + taker_fee + delta
+        accounts[maker].collateral += maker_cash
+        accounts[maker].fees -= maker_fee
+        accounts[maker].maker_volume += value
+        venue[0].fees += taker_fee + maker_fee
+        change_position(positions, i, k, change, side * value)
+        change_position(positions, maker, k, -change, -side * value)
+        markets[k].open_interest = interest
+        markets[k].volume += value
+        markets[k].trades += 1
+        markets[k].last_tick = tick
+        if markets[k].low_tick == 0 or tick < markets[k].low_tick:
+            markets[k].low_tick = tick
+        if tick > markets[k].high_tick:
+            markets[k].high_tick = tick
+        n = venue[0].fills
+        if n < fills.shape[0]:
+            fills[n].block = venue[0].block
+            fills[n].market = k
+            fills[n].taker = i
+            fills[n].maker = maker
+            fills[n].side = side
+            fills[n].tick = tick
+            fills[n].lots = quantity
+            fills[n].taker_fee = taker_fee
+            fills[n].maker_fee = maker_fee
+            fills[n].liquidation = 1 if liquidation else 0
+            fills[n].maker_age = venue[0].block - orders[row].placed
+        venue[0].fills = n + 1
+        traded += value
+        count += 1
+        lots -= quantity
+        if orders[row].lots == quantity:
+            remove_order(venue, accounts, markets, levels, bitmap, orders, expiry, row)
+        else:
+            orders[row].lots -= quantity
+            levels[k, tick].lots -= quantity
+    return lots, reason, traded, to_fund, count
+
+
+@inline
+def cancel_resting(venue, accounts, markets, levels, bitmap, orders, expiry, ended_orders, i, k, reason, kind):
+    """Ends the resting orders of account i in market k (NOBODY: in all markets); returns how many."""
+    count = 0
+    row = accounts[i].first_order
+    while row != NOBODY:
+        after = orders[row].account_next
+        if k == NOBODY or orders[row].market == k:
+            end_order(venue, accounts, markets, levels, bitmap, orders, expiry, ended_orders, row, reason, kind)
+            count += 1
+        row = after
+    return count
+
+
+@inline
+def order_limit(order_limits, equity):
+    """How many resting orders an account of this equity may have: the last row of (equity, orders) that it reaches (dYdX equity tiers)."""
+    limit = 0.0
+    for t in range(order_limits.shape[0]):
+        if equity >= order_limits[t, 0]:
+            limit = order_limits[t, 1]
+    return limit
+
+
+@inline
+def place(
+    venue, accounts, positions, markets, margin_tiers, funds, levels, bitmap, orders, expiry, fills, ended_orders, terms,
+    order_limits, i, k, side, flags, tick, lots, expires,
+):  # fmt: skip
+    """Executes one order: takes what it can, rests what may rest. Returns FILLED (also when it rests) or why it failed or stopped."""
+    if markets[k].status != ACTIVE:
+        return MARKET_HALTED, lots
+    if tick < 1 or tick >= markets[k].ticks or lots <= 0 or (side != 1 and side != -1):
+        return OUT_OF_RANGE, lots
+    if not may_hold(venue, accounts, positions, markets, i, k):
+        return ISOLATED_ONLY, lots
+    reduce_only = flags & REDUCE_ONLY != 0
+    if reduce_only:
+        lots = min(lots, -side * positions[i, k].lots)
+        if lots <= 0:
+            return REDUCE_ONLY_DROPPED, 0
+    crosses = tick >= markets[k].best_ask if side > 0 else tick <= markets[k].best_bid
+    if flags & POST_ONLY and crosses:
+        return WOULD_CROSS, lots
+    if crosses:
+        lots, reason, _, _, _ = match(
+            venue, accounts, positions, markets, margin_tiers, funds, levels, bitmap, orders, expiry, fills, ended_orders, terms,
+            i, k, side, tick, lots, reduce_only, False,
+        )  # fmt: skip
+        if lots == 0:
+            return FILLED, 0
+        if reason != NO_LIQUIDITY:
+            return reason, lots
+    if flags & IMMEDIATE_OR_CANCEL:
+        return NO_LIQUIDITY, lots
+    if accounts[i].open_orders >= order_limit(order_limits, accounts[i].equity):
+        return ORDER_LIMIT, lots
+    if not would_be_collateralised(accounts, positions, markets, margin_tiers, i, k, side * lots, tick):
+        return UNDERCOLLATERALISED, lots
+    if rest_order(venue, accounts, markets, levels, bitmap, orders, expiry, i, k, side, tick, lots, flags, expires) == NOBODY:
+        return POOL_FULL, lots
+    return FILLED, 0
+
+
+@inline
+def choose_position(venue, positions, i, wanted, key):
+    """The market to liquidate: the wanted one if it is still open to it, else one drawn among those not yet tried in this block."""
+    block = venue[0].block
+    open_markets = 0
+    for j in range(positions.shape[1]):
+        if positions[i, j].lots != 0 and positions[i, j].liquidated_block != block:
+            if j == wanted:
+                return j
+            open_markets += 1
+    if open_markets == 0:
+        return NOBODY
+    chosen = int(uniform(key, block, i, 0) * open_markets)
+    for j in range(positions.shape[1]):
+        if positions[i, j].lots != 0 and positions[i, j].liquidated_block != block:
+            if chosen == 0:
+                return j
+            chosen -= 1
+    return NOBODY
+
+
+@inline
+def liquidate(
+    venue, accounts, positions, markets, margin_tiers, funds, levels, bitmap, orders, expiry, fills, ended_orders, terms,
+    liquidations, i, keeper, wanted, submitted, key,
+):  # fmt: skip
+    """Executes one liquidation of account i: one position, or all of them if the rule says so. Returns the last result."""
+    block = venue[0].block
+    if accounts[i].limits_block != block:
+        accounts[i].limits_block = block
+        accounts[i].used_notional = 0.0
+        accounts[i].used_insurance = 0.0
+    result = NOT_LIQUIDATABLE
+    closed_any = False
+    while True:
+        equity, _, maintenance = account_risk(accounts, positions, markets, margin_tiers, i)
+        k = NOBODY
+        if is_liquidatable(equity, maintenance):
+            if terms[0].cancels_orders != 0:
+                cancel_resting(
+                    venue, accounts, markets, levels, bitmap, orders, expiry, ended_orders, i, NOBODY, LIQUIDATED, LIQUIDATE
+                )
+            k = choose_position(venue, positions, i, wanted, key)
+            allowance = allowance_left(terms[0].max_notional_per_block, accounts[i].used_notional)
+            if k == NOBODY or allowance <= 0.0:
+                k = NOBODY
+                result = ALREADY_LIQUIDATED
+        if k == NOBODY and closed_any:
+            return FILLED
+        n = venue[0].liquidations
+        venue[0].liquidations = n + 1
+        if n < liquidations.shape[0]:
+            liquidations[n].block = block
+            liquidations[n].trigger_block = accounts[i].below_maintenance_since
+            liquidations[n].submitted_block = submitted
+            liquidations[n].account = i
+            liquidations[n].keeper = keeper
+            liquidations[n].market = k
+            liquidations[n].result = result
+            liquidations[n].side = 0
+            liquidations[n].lots = 0
+            liquidations[n].lots_wanted = 0
+            liquidations[n].fills = 0
+            liquidations[n].price = 0.0
+            liquidations[n].mark = 0.0
+            liquidations[n].index = 0.0
+            liquidations[n].fillable_price = 0.0
+            liquidations[n].bankruptcy_price = 0.0
+            liquidations[n].notional = 0.0
+            liquidations[n].fund_delta = 0.0
+            liquidations[n].reward = 0.0
+            liquidations[n].equity_before = equity
+            liquidations[n].maintenance_margin_before = maintenance
+            liquidations[n].leverage_before = 0.0
+        if k == NOBODY:
+            return result
+        positions[i, k].liquidated_block = block
+        held = positions[i, k].lots
+        side = -1 if held > 0 else 1
+        lot = markets[k].lot
+        mark = markets[k].mark
+        size = held * lot
+        value = abs(size) * mark
+        _, own = position_margin(
+            markets, margin_tiers, k, value, markets[k].open_interest * lot * mark, positions[i, k].least_margin_fraction
+        )
+        coins = liquidation_size(size, mark, terms[0].min_notional, terms[0].max_portion, allowance, lot)
+        wanted_lots = min(max(int(abs(coins) / lot + 0.5), 1), abs(held))
+        limit_price = fillable_price(
+            size, mark, own, equity, maintenance, terms[0].bankruptcy_adjustment, terms[0].spread_to_maintenance_margin
+        )
+        if terms[0].at_market != 0:
+            limit = 1 if side < 0 else markets[k].ticks - 1
+        elif side < 0:
+            limit = max(int(math.ceil(limit_price / markets[k].tick - 1e-9)), 1)
+        else:
+            limit = min(int(math.floor(limit_price / markets[k].tick + 1e-9)), markets[k].ticks - 1)
+        notional_before = 0.0
+        for j in range(positions.shape[1]):
+            notional_before += abs(positions[i, j].lots) * markets[j].lot * markets[j].mark
+        lots = wanted_lots
+        traded = 0.0
+        delta = 0.0
+        count = 0
+        result = MARKET_HALTED
+        if markets[k].status == ACTIVE:
+            lots, result, traded, delta, count = match(
+                venue, accounts, positions, markets, margin_tiers, funds, levels, bitmap, orders, expiry, fills, ended_orders,
+                terms, i, k, side, limit, wanted_lots, True, True,
+            )  # fmt: skip
+        reward = 0.0
+        if count > 0:
+            closed_any = True
+            if keeper != NOBODY:
+                fund = markets[k].fund
+                reward = min(terms[0].reward * traded + terms[0].fixed_reward, max(funds[fund].balance, 0.0))
+                funds[fund].balance -= reward
+                accounts[keeper].collateral += reward
+                accounts[keeper].rewards += reward
+        if n < liquidations.shape[0]:
+            liquidations[n].side = side
+            liquidations[n].lots = wanted_lots - lots
+            liquidations[n].lots_wanted = wanted_lots
+            liquidations[n].result = result
+            liquidations[n].fills = count
+            liquidations[n].mark = mark
+            liquidations[n].index = markets[k].index
+            liquidations[n].fillable_price = limit_price
+            liquidations[n].bankruptcy_price = mark - equity * own / (maintenance * size)
+            liquidations[n].notional = traded
+            liquidations[n].fund_delta = delta
+            liquidations[n].reward = reward
+            if equity != 0.0:
+                liquidations[n].leverage_before = notional_before / equity
+            if count > 0:
+                liquidations[n].price = traded / ((wanted_lots - lots) * lot)
+        if terms[0].all_markets == 0:
+            return FILLED if count > 0 else result
+        wanted = NOBODY
+
+
+@inline
+def add_conditional(venue, conditionals, i, k, side, flags, trigger, tick, lots, expires):
+    """Stores a conditional order; returns whether there was room."""
+    n = venue[0].conditionals
+    if n >= conditionals.shape[0]:
+        return False
+    conditionals[n].account = i
+    conditionals[n].market = k
+    conditionals[n].side = side
+    conditionals[n].flags = flags
+    conditionals[n].trigger = trigger
+    conditionals[n].tick = tick
+    conditionals[n].lots = lots
+    conditionals[n].expires = expires
+    venue[0].conditionals = n + 1
+    return True
+
+
+@inline
+def move_money(venue, accounts, positions, markets, margin_tiers, i, amount):
+    """Pays `amount` USD into (> 0) or out of (< 0) account i; out only past the withdrawal gate and above initial margin."""
+    if amount < 0.0:
+        if venue[0].block < venue[0].withdrawals_blocked_until or -amount > venue[0].withdrawal_capacity:
+            return GATED
+        equity, initial, _ = account_risk(accounts, positions, markets, margin_tiers, i)
+        if equity + amount < initial:
+            return UNDERCOLLATERALISED
+    venue[0].withdrawal_capacity += amount
+    accounts[i].collateral += amount
+    accounts[i].net_deposits += amount
+    venue[0].net_deposits += amount
+    return FILLED
+
+
+@kernel
+def clear_transactions(
+    venue, accounts, positions, markets, margin_tiers, funds, levels, bitmap, orders, expiry, conditionals, transactions, sequence,
+    fills, ended_orders, liquidations, order_limits, terms, key, count,
+):  # fmt: skip
+    """Executes the first `count` rows of `sequence[0]`, one transaction after another, and keeps those that have not arrived yet.
+
+    `key` is the stream from which the venue draws the position that a liquidation closes.
+    """
+    for k in range(markets.shape[0]):
+        markets[k].low_tick = 0
+        markets[k].high_tick = 0
+    block = venue[0].block
+    for s in range(count):
+        t = sequence[0, s]
+        kind = transactions[t].kind
+        i = transactions[t].account
+        k = int(transactions[t].market)
+        side = int(transactions[t].side)
+        result = FILLED
+        left = transactions[t].lots
+        if kind == PLACE:
+            result, left = place(
+                venue, accounts, positions, markets, margin_tiers, funds, levels, bitmap, orders, expiry, fills, ended_orders, terms,
+                order_limits, i, k, side, transactions[t].flags, transactions[t].tick, left, transactions[t].expires,
+            )  # fmt: skip
+        elif kind == CANCEL_ALL:
+            cancel_resting(venue, accounts, markets, levels, bitmap, orders, expiry, ended_orders, i, k, CANCELLED, CANCEL_ALL)
+        elif kind == CANCEL:
+            handle = transactions[t].handle
+            row = handle & 0xFFFFFFFF
+            if (
+                row < orders.shape[0]
+                and orders[row].lots > 0
+                and orders[row].generation == handle >> 32
+                and orders[row].account == i
+            ):
+                end_order(venue, accounts, markets, levels, bitmap, orders, expiry, ended_orders, row, CANCELLED, CANCEL)
+            else:
+                result = OUT_OF_RANGE
+        elif kind == LIQUIDATE:
+            result = liquidate(
+                venue, accounts, positions, markets, margin_tiers, funds, levels, bitmap, orders, expiry, fills, ended_orders, terms,
+                liquidations, int(transactions[t].target), i, k, transactions[t].submitted, key,
+            )  # fmt: skip
+        elif kind == CONDITIONAL:
+            if not add_conditional(
+                venue, conditionals, i, k, side, transactions[t].flags, transactions[t].amount, transactions[t].tick, left,
+                transactions[t].expires,
+            ):  # fmt: skip
+                result = POOL_FULL
+        elif kind == CANCEL_CONDITIONALS:
+            n = 0
+            for c in range(venue[0].conditionals):
+                if conditionals[c].account != i or conditionals[c].market != k:
+                    if n != c:
+                        conditionals[n] = conditionals[c]
+                    n += 1
+            venue[0].conditionals = n
+        elif kind == WITHDRAW:
+            result = move_money(venue, accounts, positions, markets, margin_tiers, i, -transactions[t].amount)
+        elif kind == DEPOSIT:
+            result = move_money(venue, accounts, positions, markets, margin_tiers, i, transactions[t].amount)
+        if i != NOBODY:
+            accounts[i].gas += transactions[t].fee
+        venue[0].transactions_executed += 1
+        if result != FILLED:
+            venue[0].transactions_failed += 1
+            if kind == LIQUIDATE:
+                venue[0].failed_gas += transactions[t].fee
+            else:
+                record_end(venue, ended_orders, i, k, side, transactions[t].tick, left, kind, result)
+    pending = 0
+    if count < venue[0].transactions:
+        for t in range(venue[0].transactions):
+            if transactions[t].arrives > block:
+                if pending != t:
+                    transactions[pending] = transactions[t]
+                pending += 1
+    venue[0].transactions = pending

@@ -1,0 +1,139 @@
+"""Tape statistics: what a block looked like, written as facts for the recorder."""
+
+from __future__ import annotations
+
+from abm.kernels.book import depth_within, level_above, level_below
+from abm.kernels.compiled import kernel
+from abm.kernels.margin import is_liquidatable
+
+
+@kernel
+def observe_markets(venue, accounts, positions, markets, funds, levels, bitmap, distances, market_rows, venue_rows, row):
+    """Writes one row per market to `market_rows` (rows, m) and one to `venue_rows` (rows,) at `row`.
+
+    distances (d,): fractions of the mid within which resting USD is summed on each side.
+    """
+    block = venue[0].block
+    below = 0
+    below_notional = 0.0
+    under_water = 0
+    for i in range(accounts.shape[0]):
+        if is_liquidatable(accounts[i].equity, accounts[i].maintenance_margin):
+            below += 1
+            if accounts[i].equity < 0.0:
+                under_water += 1
+            for k in range(markets.shape[0]):
+                below_notional += abs(positions[i, k].lots) * markets[k].lot * markets[k].mark
+    venue_rows[row].block = block
+    venue_rows[row].insurance_fund = 0.0
+    for f in range(funds.shape[0]):
+        venue_rows[row].insurance_fund += funds[f].balance
+    venue_rows[row].bad_debt = funds[0].bad_debt
+    venue_rows[row].fees = venue[0].fees
+    venue_rows[row].net_deposits = venue[0].net_deposits
+    venue_rows[row].gas_price = venue[0].gas_price
+    venue_rows[row].withdrawals_open = 1 if block >= venue[0].withdrawals_blocked_until else 0
+    venue_rows[row].resting_orders = venue[0].orders_live
+    venue_rows[row].below_maintenance = below
+    venue_rows[row].below_maintenance_notional = below_notional
+    venue_rows[row].below_zero = under_water
+    venue_rows[row].failed_gas = venue[0].failed_gas
+    for k in range(markets.shape[0]):
+        tick = markets[k].tick
+        bid = markets[k].best_bid
+        ask = markets[k].best_ask
+        mid = markets[k].mark
+        if bid > 0 and ask < markets[k].ticks:
+            mid = 0.5 * (bid + ask) * tick
+        market_rows[row, k].block = block
+        market_rows[row, k].market = k
+        market_rows[row, k].index = markets[k].index
+        market_rows[row, k].exogenous = markets[k].exogenous
+        market_rows[row, k].oracle = markets[k].oracle
+        market_rows[row, k].oracle_age = block - markets[k].oracle_block
+        market_rows[row, k].mark = markets[k].mark
+        market_rows[row, k].mid = mid
+        market_rows[row, k].best_bid = bid * tick
+        market_rows[row, k].best_ask = ask * tick if ask < markets[k].ticks else 0.0
+        market_rows[row, k].last = markets[k].last_tick * tick
+        market_rows[row, k].open_interest = markets[k].open_interest * markets[k].lot
+        market_rows[row, k].premium = markets[k].premium
+        market_rows[row, k].funding_rate = markets[k].funding_rate
+        market_rows[row, k].funding_index = markets[k].funding_index
+        market_rows[row, k].volume = markets[k].volume
+        market_rows[row, k].liquidated = markets[k].liquidated
+        market_rows[row, k].deleveraged = markets[k].deleveraged
+        market_rows[row, k].trades = markets[k].trades
+        market_rows[row, k].status = markets[k].status
+        for d in range(distances.shape[0]):
+            market_rows[row, k].bid_depth[d] = depth_within(
+                markets, levels, bitmap, k, 1, int(mid * (1.0 - distances[d]) / tick) + 1
+            )
+            market_rows[row, k].ask_depth[d] = depth_within(markets, levels, bitmap, k, -1, int(mid * (1.0 + distances[d]) / tick))
+
+
+@kernel
+def observe_cohorts(venue, accounts, positions, outside, markets, cohort_rows, row):
+    """Adds up every account into its cohort's entry of `cohort_rows` (rows, cohorts) at `row`; the entries must be zero before."""
+    for c in range(cohort_rows.shape[1]):
+        cohort_rows[row, c].block = venue[0].block
+        cohort_rows[row, c].cohort = c
+    for i in range(accounts.shape[0]):
+        c = accounts[i].cohort
+        if c < 0:
+            continue
+        cohort_rows[row, c].equity += accounts[i].equity
+        cohort_rows[row, c].collateral += accounts[i].collateral
+        cohort_rows[row, c].net_deposits += accounts[i].net_deposits
+        cohort_rows[row, c].fees += accounts[i].fees
+        cohort_rows[row, c].funding += accounts[i].funding
+        cohort_rows[row, c].liquidation += accounts[i].liquidation
+        cohort_rows[row, c].deleveraging += accounts[i].deleveraging
+        cohort_rows[row, c].socialised += accounts[i].socialised
+        cohort_rows[row, c].gas += accounts[i].gas
+        cohort_rows[row, c].rewards += accounts[i].rewards
+        if is_liquidatable(accounts[i].equity, accounts[i].maintenance_margin):
+            cohort_rows[row, c].below_maintenance += 1
+        for k in range(markets.shape[0]):
+            cohort_rows[row, c].outside += outside[i, k].cash + outside[i, k].size * markets[k].index - outside[i, k].endowment
+            lots = positions[i, k].lots
+            if lots != 0:
+                value = lots * markets[k].lot * markets[k].mark
+                cohort_rows[row, c].unrealised += value - positions[i, k].entry_value
+                if lots > 0:
+                    cohort_rows[row, c].long_notional += value
+                else:
+                    cohort_rows[row, c].short_notional -= value
+
+
+@kernel
+def observe_book(venue, markets, levels, bitmap, width, book_rows, row):
+    """Writes the resting USD of every market in slices of `width` (fraction of the index) around the index.
+
+    book_rows (rows, m): records with fields block, market, index, and `resting` (slices,), slice s covering index x
+    (1 + (s - slices/2) width) to the next one; bids count positive, asks negative.
+    """
+    slices = book_rows[row, 0].resting.shape[0]
+    for k in range(markets.shape[0]):
+        index = markets[k].index
+        tick = markets[k].tick
+        unit = markets[k].unit
+        book_rows[row, k].block = venue[0].block
+        book_rows[row, k].market = k
+        book_rows[row, k].index = index
+        level = markets[k].best_bid
+        while level > 0:
+            s = int((level * tick / index - 1.0) / width + slices / 2)
+            if s < 0:
+                break
+            if s < slices:
+                book_rows[row, k].resting[s] += levels[k, level].lots * level * unit
+            level = level_below(bitmap, k, level, 0)
+        level = markets[k].best_ask
+        while level < markets[k].ticks:
+            s = int((level * tick / index - 1.0) / width + slices / 2)
+            if s >= slices:
+                break
+            if s >= 0:
+                book_rows[row, k].resting[s] -= levels[k, level].lots * level * unit
+            level = level_above(bitmap, k, level, markets[k].ticks)

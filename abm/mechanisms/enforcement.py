@@ -1,0 +1,73 @@
+"""Who starts a liquidation: keepers that must want to, or the protocol itself."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from abm.kernels.enforcement import submit_protocol_liquidations
+from abm.mechanisms.rule import Rule
+from abm.parameters import parameter
+from abm.state import State
+
+
+@dataclass(frozen=True, kw_only=True)
+class Enforcement(Rule):
+    """Who starts a liquidation."""
+
+    @abstractmethod
+    def reward(self) -> tuple[float, float]:
+        """What a keeper earns for a liquidation: (fraction of closed notional, USD each), both paid by the insurance fund."""
+
+    @abstractmethod
+    def enforce(self, state: State, memory: Any) -> None:
+        """Called once a block after accounts are assessed: submits the protocol's own liquidation transactions, if any."""
+
+
+class Queue(NamedTuple):
+    """Scratch space for sorting the accounts to be liquidated."""
+
+    rows: NDArray[np.int64]
+    urgency: NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProtocolEnforcement(Enforcement):
+    """The protocol scans every account in every block and sends the worst first, with no reward and no gas (dYdX v4's daemon).
+
+    A breach that a block's oracle price causes is executed `lag_blocks` later; on dYdX it is the next block.
+    """
+
+    lag_blocks: int = parameter(1, unit="blocks", least=0, most=1_000_000)
+    attempts_per_block: int = parameter(50, unit="accounts per block", least=1, most=1_000_000)
+
+    def reward(self) -> tuple[float, float]:
+        return 0.0, 0.0
+
+    def init(self, state: State, seed: int) -> Queue:
+        room = 4 * self.attempts_per_block
+        return Queue(np.zeros(room, np.int64), np.zeros((room, 2), np.float64))
+
+    def enforce(self, state: State, memory: Queue) -> None:
+        submit_protocol_liquidations(
+            state.venue, state.accounts, state.positions, state.markets, state.margin_tiers, state.transactions, state.liquidation_terms,
+            memory.rows, memory.urgency, self.lag_blocks, self.attempts_per_block,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeeperEnforcement(Enforcement):
+    """Nobody is liquidated unless a keeper finds it worth the gas. The insurance fund pays the reward while it has money."""
+
+    reward_fraction: float = parameter(0.0025, unit="fraction of closed notional", least=0.0, most=1.0)
+    reward_each: float = parameter(0.0, unit="USD per liquidation", least=0.0)
+
+    def reward(self) -> tuple[float, float]:
+        return self.reward_fraction, self.reward_each
+
+    def enforce(self, state: State, memory: Any) -> None:
+        """Keepers are agents; the protocol does nothing by itself."""

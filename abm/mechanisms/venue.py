@@ -1,0 +1,45 @@
+"""A venue is a bundle of rules. A variant of a venue is the same bundle with one rule replaced."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from abm.mechanisms.clearing import Clearing
+from abm.mechanisms.deleveraging import Deleveraging
+from abm.mechanisms.enforcement import Enforcement
+from abm.mechanisms.fees import Fees
+from abm.mechanisms.funding import Funding
+from abm.mechanisms.guards import Guard
+from abm.mechanisms.liquidation import Liquidation
+from abm.mechanisms.listing import Listing
+from abm.mechanisms.margin import Margin
+from abm.mechanisms.mark import Mark
+from abm.mechanisms.oracle import Oracle
+from abm.mechanisms.ordering import Ordering
+from abm.parameters import Parameters, parameter
+
+
+@dataclass(frozen=True, kw_only=True)
+class Venue(Parameters):
+    """A perpetual-futures venue: its markets, its clock, and one rule of each kind."""
+
+    listings: tuple[Listing, ...] = parameter(unit="markets")
+    ordering: Ordering = parameter(unit="rule")
+    clearing: Clearing = parameter(unit="rule")
+    oracle: Oracle = parameter(unit="rule")
+    mark: Mark = parameter(unit="rule")
+    margin: Margin = parameter(unit="rule")
+    funding: Funding = parameter(unit="rule")
+    fees: Fees = parameter(unit="rule")
+    liquidation: Liquidation = parameter(unit="rule")
+    enforcement: Enforcement = parameter(unit="rule")
+    deleveraging: Deleveraging = parameter(unit="rule")
+    guards: tuple[Guard, ...] = parameter((), unit="rules")
+    seconds_per_block: float = parameter(1.0, unit="seconds", least=1e-3, most=86_400.0)
+    insurance_fund: float = parameter(0.0, unit="USD", least=0.0, about="what the fund holds at the start")
+
+    def inconsistencies(self) -> list[str]:
+        symbols = [listing.symbol for listing in self.listings]
+        problems = [] if symbols else ["Venue.listings: a venue needs at least one market"]
+        problems += [f"Venue.listings: {symbol} is listed twice" for symbol in sorted(set(symbols)) if symbols.count(symbol) > 1]
+        return problems

@@ -1,0 +1,252 @@
+"""The model: one venue, one world, one population, block by block."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import mesa
+import numpy as np
+import polars as pl
+
+from abm.agents.base import Cohort, Group, enlist, open_accounts
+from abm.invariants import check_invariants
+from abm.kernels.book import expire_orders
+from abm.kernels.conditionals import trigger_conditionals
+from abm.kernels.margin import assess_accounts
+from abm.kernels.spot import move_world
+from abm.mechanisms.venue import Venue
+from abm.parameters import ParameterError
+from abm.recorder import Recorder, Recording
+from abm.state import Capacity, State
+from abm.worlds.gas import Gas
+from abm.worlds.spot import Spot
+from abm.worlds.world import Setting, World
+
+STRETCH = 4096  # blocks of outside prices made at a time
+
+
+class PerpModel(mesa.Model):  # type: ignore[misc]
+    """A perpetual-futures venue with its traders.
+
+    venue: the rules. world: outside prices. population: groups of traders, in the order of their account rows. blocks: length of the
+    run that the world is prepared for. seed: of everything random. spare_accounts: empty accounts for scripted `Trader`s.
+    check: conservation and the book's own consistency are verified after every block (slow).
+
+    Raises ParameterError where rules, world and population do not fit together.
+    """
+
+    def __init__(
+        self,
+        venue: Venue,
+        world: World,
+        population: Sequence[Group],
+        *,
+        blocks: int,
+        seed: int = 0,
+        spot: Spot = Spot(),
+        gas: Gas = Gas(),
+        recording: Recording = Recording(),
+        spare_accounts: int = 0,
+        check: bool = False,
+        capacity: Capacity | None = None,
+    ) -> None:
+        super().__init__(rng=seed)
+        self.venue = venue
+        self.world = world
+        self.blocks = blocks
+        self.seed = seed
+        self.check = check
+        self.block = -1
+        n_markets = len(venue.listings)
+        names = [group.name for group in population]
+        if len(set(names)) != len(names):
+            raise ParameterError([f"population: two cohorts are called {name}" for name in set(names) if names.count(name) > 1])
+        n_accounts = sum(group.accounts(n_markets) for group in population) + spare_accounts
+        if n_accounts == 0:
+            raise ParameterError(["population: nobody trades; add a cohort or spare_accounts"])
+        self.state = State(
+            n_accounts,
+            [listing.symbol for listing in venue.listings],
+            [listing.ticks for listing in venue.listings],
+            venue.seconds_per_block,
+            capacity or roomy(n_accounts),
+        )
+        self._open_world(world, spot, gas)
+        self._open_venue(venue)
+        self.cohorts: list[Cohort] = []
+        row = 0
+        for number, group in enumerate(population):
+            recruits = enlist(self.state, group, number, row, seed)
+            self.cohorts.append(Cohort(self, group, number, recruits))
+            row += group.accounts(n_markets)
+        self._next_spare = row
+        self._scripted: list[Any] = []
+        self.recorder = Recorder(self.state, recording, names, blocks)
+        self.rules.fees.update(self.state, self.memory["fees"])
+
+    def _open_world(self, world: World, spot: Spot, gas: Gas) -> None:
+        state, venue = self.state, self.venue
+        setting = Setting(state.symbols, venue.seconds_per_block, self.blocks, self.seed)
+        self._world_memory = world.init(setting)
+        self._stretch = world.stretch(self._world_memory, 0, min(STRETCH, self.blocks))
+        self._stretch_from = 0
+        for field in ("tick", "lot"):
+            state.markets[field] = [getattr(listing, field) for listing in venue.listings]
+        state.markets["unit"] = state.markets["tick"] * state.markets["lot"]
+        state.markets["isolated_only"] = [listing.isolated_only for listing in venue.listings]
+        first = self._stretch.prices[0]
+        for listing, price in zip(venue.listings, first, strict=True):
+            if not listing.tick <= price < listing.highest_price:
+                raise ParameterError(
+                    [f"Listing {listing.symbol}: the outside price {price:g} is not in [{listing.tick:g}, {listing.highest_price:g}]"]
+                )
+        for field in ("index", "exogenous", "oracle", "mark"):
+            state.markets[field] = first
+        state.markets["volatility"] = self._stretch.volatility[0]
+        self._impact = np.zeros(state.n_markets)
+        self._spot_terms = spot.terms(state.n_markets, venue.seconds_per_block)
+        for field in ("variance_now", "variance_usual"):
+            state.markets[field] = self._stretch.volatility[0] ** 2
+        self._gas = gas.terms()
+        state.venue["gas_price"] = gas.base
+
+    def _open_venue(self, venue: Venue) -> None:
+        state = self.state
+        self.rules = venue
+        state.funds["balance"][0] = venue.insurance_fund
+        state.venue["net_deposits"] = venue.insurance_fund
+        kinds = ("margin", "ordering", "clearing", "oracle", "mark", "funding", "fees", "liquidation", "enforcement", "deleveraging")
+        self.memory = {kind: getattr(venue, kind).init(state, self.seed) for kind in kinds}
+        self._guards = [(guard, guard.init(state, self.seed)) for guard in venue.guards]
+        state.venue["isolated_markets"] = int(np.count_nonzero(state.markets["isolated_only"]))
+        state.liquidation_terms[:] = venue.liquidation.terms()
+        state.liquidation_terms["reward"], state.liquidation_terms["fixed_reward"] = venue.enforcement.reward()
+
+    def open_account(self, capital: float, latency: int = 0, leverage_limit: float = 0.0) -> int:
+        """Opens one of the spare accounts with `capital` USD for a scripted trader; returns its row.
+
+        Raises ValueError when none is left or an argument is out of range.
+        """
+        if self._next_spare >= self.state.n_accounts:
+            raise ValueError("no spare account left: create the model with spare_accounts=... for scripted traders")
+        if not (np.isfinite(capital) and capital >= 0.0 and latency >= 0 and leverage_limit >= 0.0):
+            raise ValueError(f"capital {capital}, latency {latency} and leverage_limit {leverage_limit} must be finite and not negative")
+        row = self._next_spare
+        self._next_spare += 1
+        fraction = 1.0 / leverage_limit if leverage_limit > 0.0 else 0.0
+        open_accounts(self.state, np.array([row]), np.array([capital]), np.array([latency]), np.array([fraction]))
+        return row
+
+    def register_agent(self, agent: Any) -> None:
+        """Mesa's hook: scripted traders are stepped after the cohorts, in the order in which they were made."""
+        super().register_agent(agent)
+        if not isinstance(agent, Cohort):
+            if not hasattr(self, "_scripted"):
+                self._scripted = []
+            self._scripted.append(agent)
+
+    def step(self) -> None:
+        """One block: the world moves, traders act, the venue clears, the weak are closed."""
+        self.block += 1
+        self.state.venue["block"] = self.block
+        self.move_world()
+        self.publish_oracle()
+        self.update_mark()
+        self.settle_funding()
+        self.assess()
+        self.collect_orders()
+        self.sequence()
+        self.clear()
+        self.absorb_losses()
+        self.record()
+
+    def move_world(self) -> None:
+        """Spot prices and gas outside the venue; outside orders of the last block are executed."""
+        row = self.block - self._stretch_from
+        if row >= len(self._stretch.prices):
+            self._stretch_from += len(self._stretch.prices)
+            row = 0
+            left = max(self.blocks - self.block, 1)
+            self._stretch = self.world.stretch(self._world_memory, self.block, min(STRETCH, left))
+        state = self.state
+        move_world(
+            state.venue, state.markets, state.outside, state.spot_orders, self._stretch.prices, self._stretch.volatility, row,
+            self._impact, self._spot_terms, self._gas,
+        )  # fmt: skip
+
+    def publish_oracle(self) -> None:
+        """What the chain is told, late and imperfect."""
+        self.rules.oracle.publish(self.state, self.memory["oracle"])
+
+    def update_mark(self) -> None:
+        """What positions are valued at."""
+        self.rules.mark.update(self.state, self.memory["mark"])
+        for guard, memory in self._guards:
+            guard.watch(self.state, memory)
+
+    def settle_funding(self) -> None:
+        """Samples the premium; in a funding block longs and shorts settle."""
+        self.rules.funding.settle(self.state, self.memory["funding"])
+
+    def assess(self) -> None:
+        """Orders expire, conditional orders trigger, and every account is valued at mark."""
+        state = self.state
+        self.rules.margin.update(state, self.memory["margin"])
+        expire_orders(
+            state.venue, state.accounts, state.markets, state.levels, state.bitmap, state.orders, state.expiry, state.ended_orders
+        )
+        trigger_conditionals(state.venue, state.markets, state.conditionals, state.transactions)
+        assess_accounts(state.venue, state.accounts, state.positions, state.markets, state.margin_tiers, state.funds)
+
+    def collect_orders(self) -> None:
+        """Everyone decides on the same view; keepers and the protocol send their liquidations."""
+        for cohort in self.cohorts:
+            cohort.step()
+        for trader in self._scripted:
+            trader.step()
+        self.rules.enforcement.enforce(self.state, self.memory["enforcement"])
+
+    def sequence(self) -> None:
+        """Who goes first in this block."""
+        self._count = self.rules.ordering.arrange(self.state, self.memory["ordering"])
+
+    def clear(self) -> None:
+        """Fills, fees, liquidations: one transaction after another."""
+        self.rules.clearing.clear(self.state, self.memory["clearing"], self._count)
+
+    def absorb_losses(self) -> None:
+        """Accounts below zero that neither the book nor the fund could close are deleveraged; fee tiers follow volume."""
+        self.rules.deleveraging.absorb(self.state, self.memory["deleveraging"])
+        self.rules.fees.update(self.state, self.memory["fees"])
+
+    def record(self) -> None:
+        """Facts only."""
+        if self.check:
+            check_invariants(self.state)
+        self.recorder.record(self.block)
+
+    def run(self, blocks: int | None = None, progress: Callable[[int], None] | None = None, every: int = 1000) -> PerpModel:
+        """Steps `blocks` blocks (default: to the end of the run); `progress` is told the number of blocks done every `every` blocks."""
+        last = self.blocks if blocks is None else self.block + 1 + blocks
+        step = self.step
+        while self.block + 1 < last:
+            for _ in range(min(every, last - self.block - 1)):
+                step()
+            if progress is not None:
+                progress(self.block + 1)
+        return self
+
+    def frames(self) -> dict[str, pl.DataFrame]:
+        """The record so far, one Polars frame per table."""
+        return self.recorder.frames()
+
+
+def roomy(n_accounts: int) -> Capacity:
+    """Room for a population of this size in which everybody may act in every block."""
+    return Capacity(
+        orders=max(1 << 16, 16 * n_accounts),
+        conditionals=max(1 << 14, 4 * n_accounts),
+        transactions=max(1 << 15, 8 * n_accounts),
+        records=max(1 << 16, 8 * n_accounts),
+    )
