@@ -18,7 +18,7 @@ from abm.agents.sheet import OrderSheet
 from abm.distributions import Distribution, sample
 from abm.kernels.random import fill_normals, fill_uniforms
 from abm.parameters import ParameterError, Parameters, parameter
-from abm.state import NOBODY, State
+from abm.state import NOBODY, State, empty_table
 from abm.streams import stream_key
 
 if TYPE_CHECKING:
@@ -56,12 +56,12 @@ class Recruits(NamedTuple):
 
     def table(self, fields: list[tuple[str, str]], mean_wait: NDArray[np.float64] | float = 1.0) -> NDArray[Any]:
         """A member table (n,) with the common fields filled in and `fields` zero; first decisions spread over `mean_wait` blocks."""
-        table = np.zeros(self.members, np.dtype(MEMBER + fields, align=True))
+        table = empty_table(self.members, np.dtype(MEMBER + fields, align=True))
         table["row"] = self.rows
         table["stride"] = self.stride
         table["capital"] = self.capital
         table["latency"] = self.latency
-        table["wakes"] = np.floor(self.draw("first decision", 0.0) + self.uniforms("first decision") * mean_wait)
+        table["wakes"] = np.floor(self.uniforms("first decision") * mean_wait)
         return table
 
     def uniforms(self, what: str) -> NDArray[np.float64]:

@@ -59,6 +59,8 @@ def deleverage(venue, accounts, positions, markets, margin_tiers, deleveragings,
     """
     held = positions[i, k].lots
     opposite = positions[j, k].lots
+    if lots <= 0 or lots > abs(held) or lots > abs(opposite) or (held > 0) == (opposite > 0):
+        return False
     side = -1 if held > 0 else 1
     change = side * lots
     value = lots * markets[k].lot * price

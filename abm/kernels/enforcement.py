@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 from abm.kernels.compiled import kernel
-from abm.kernels.liquidation import distance_to_fillable, fillable_price
+from abm.kernels.liquidation import distance_to_fillable, fillable_price, is_more_urgent
 from abm.kernels.margin import is_liquidatable, position_margin
 from abm.kernels.transactions import submit_liquidation
 from abm.state import NOBODY
@@ -41,9 +41,7 @@ def submit_protocol_liquidations(venue, accounts, positions, markets, margin_tie
                     worst = max(worst, distance_to_fillable(limit, mark))
                     total += notional
             place = count
-            while place > 0 and (
-                urgency[place - 1, 0] < worst or (urgency[place - 1, 0] == worst and urgency[place - 1, 1] < total)
-            ):
+            while place > 0 and is_more_urgent(worst, total, urgency[place - 1, 0], urgency[place - 1, 1]):
                 if place < rows.shape[0]:
                     rows[place] = rows[place - 1]
                     urgency[place, 0] = urgency[place - 1, 0]

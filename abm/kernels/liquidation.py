@@ -87,5 +87,11 @@ def allowance_left(most, used):
 
 @inline
 def distance_to_fillable(fillable, price):
-    """|fillable - price| / price: the protocol's own liquidations go from the largest to the smallest, then by notional."""
+    """|fillable - price| / price: how far a liquidation may go from the valuation price."""
     return abs(fillable - price) / price
+
+
+@inline
+def is_more_urgent(distance_a, notional_a, distance_b, notional_b):
+    """Whether liquidation a goes before b: the larger distance to the fillable price first, then the larger notional (USD)."""
+    return distance_a > distance_b or (distance_a == distance_b and notional_a > notional_b)

@@ -1,4 +1,4 @@
-"""Rates of the chain are whole millionths: how a fraction is cut or rounded to one."""
+"""How rates are held within limits, and cut or rounded to whole millionths as on the chain."""
 
 from __future__ import annotations
 
@@ -9,6 +9,12 @@ from abm.kernels.compiled import inline
 MILLION = 1e6
 # A rate that is a whole number of millionths on the chain can fall short of it by rounding of the binary fraction.
 SLACK = 1e-6
+
+
+@inline
+def clamp(value, limit):
+    """`value` held within [-limit, limit]."""
+    return min(max(value, -limit), limit)
 
 
 @inline

@@ -14,25 +14,14 @@ from pathlib import Path
 
 import click
 
+from abm.lab.data_cli import counted, data
 from abm.lab.errors import InputError, nearest
+from abm.lab.suggestions import Suggesting, show_help, usage_text
 from abm.parameters import ParameterError
 
 RUNS = Path("runs")
 DISTRIBUTION = "perp-abm"  # what this package is called in a package index
 INTERRUPTED, BAD_INPUT, UNEXPECTED = 130, 2, 1
-
-
-class Suggesting(click.Group):
-    """Names the nearest command when one is misspelt."""
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        name = args[0]
-        if self.get_command(ctx, name) is None and not name.startswith("-"):
-            names = self.list_commands(ctx)
-            ctx.fail(f"unknown command {name!r}; {nearest(name, names) or 'expected ' + ', '.join(names)}")
-        return super().resolve_command(ctx, args)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -47,7 +36,7 @@ def exit_code(arguments: Sequence[str] | None = None) -> int:
     except (click.Abort, KeyboardInterrupt):
         return _complain(INTERRUPTED, "interrupted")
     except click.ClickException as error:
-        return _complain(BAD_INPUT, _usage_text(error))
+        return _complain(BAD_INPUT, usage_text(error))
     except InputError as error:
         return _complain(BAD_INPUT, *error.messages)
     except BrokenPipeError:  # whoever read our output has seen enough
@@ -57,11 +46,10 @@ def exit_code(arguments: Sequence[str] | None = None) -> int:
         if error.filename is None:
             return _bug()
         return _complain(BAD_INPUT, f"{error.filename}: {error.strerror}")
-    except Exception as error:
-        problems = getattr(
-            error, "problems", None
-        )  # a ParameterError, which only exists once the simulator is imported
-        return _complain(BAD_INPUT, *problems) if isinstance(error, ValueError) and problems else _bug()
+    except ParameterError as error:
+        return _complain(BAD_INPUT, *error.problems)
+    except Exception:
+        return _bug()
     return 0
 
 
@@ -76,21 +64,6 @@ def _complain(code: int, *lines: str) -> int:
     return code
 
 
-def _usage_text(error: click.ClickException) -> str:
-    """The complaint on one line, beginning with the command it is about."""
-    message = error.format_message()
-    context = getattr(error, "ctx", None)
-    if isinstance(error, click.NoSuchOption) and context is not None:
-        options = [
-            option for parameter in context.command.params for option in (*parameter.opts, *parameter.secondary_opts)
-        ]
-        guess = nearest(error.option_name, [option for option in options if option.startswith("-")])
-        message = f"unknown option {error.option_name}" + (
-            f"; {guess}" if guess else f" (see {context.command_path} --help)"
-        )
-    return f"{context.command_path if context is not None else 'abm'}: {' '.join(message.split())}"
-
-
 def _show_version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
     if wanted and not context.resilient_parsing:
         from importlib.metadata import PackageNotFoundError, version
@@ -100,11 +73,6 @@ def _show_version(context: click.Context, _: click.Parameter, wanted: bool) -> N
         except PackageNotFoundError:  # run from a source tree
             click.echo("abm, not installed")
         context.exit()
-
-
-def _show_help(context: click.Context) -> None:
-    if context.invoked_subcommand is None:
-        click.echo(context.get_help())
 
 
 @click.group(
@@ -126,7 +94,7 @@ def abm(context: click.Context) -> None:
 
     An experiment file in, a folder out that holds tables, figures and a report.
     """
-    _show_help(context)
+    show_help(context)
 
 
 _overrides = click.option(
@@ -221,16 +189,12 @@ def validate(files: tuple[Path, ...], overrides: tuple[str, ...]) -> None:
             continue
         traders = sum(group.members for group in experiment.groups)
         click.echo(
-            f"{file}: valid: {_counted(len(experiment.symbols), 'market')}, {_counted(traders, 'trader')} in "
-            f"{_counted(len(experiment.groups), 'group')}, {_counted(experiment.blocks, 'block')}, seed "
+            f"{file}: valid: {counted(len(experiment.symbols), 'market')}, {counted(traders, 'trader')} in "
+            f"{counted(len(experiment.groups), 'group')}, {counted(experiment.blocks, 'block')}, seed "
             f"{experiment.run.seed}, identity {digest(experiment)}"
         )
     if complaints:
         raise InputError(*dict.fromkeys(complaints))
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 @abm.command(short_help="Write a commented experiment file.")
@@ -293,76 +257,7 @@ def schema() -> None:
     click.echo(json.dumps(experiment_schema(), indent=2, allow_nan=False))
 
 
-@abm.group(cls=Suggesting, invoke_without_command=True)
-@click.pass_context
-def data(context: click.Context) -> None:
-    """Real one-minute bars: download and check."""
-    _show_help(context)
-
-
-@data.command(short_help="Download one-minute bars.")
-@click.argument("symbols", nargs=-1, required=True, metavar="SYMBOL...")
-@click.option("--from", "start", required=True, metavar="DAY", help="First day, such as 2022-11-08.")
-@click.option("--to", "end", required=True, metavar="DAY", help="Last day, included.")
-@click.option("--folder", required=True, type=click.Path(path_type=Path), help="Folder for the downloaded files.")
-@click.option(
-    "--market",
-    type=click.Choice(["spot", "um"]),
-    default="spot",
-    show_default=True,
-    help="Spot, or USD-margined futures.",
-)
-@click.option("--base-url", metavar="URL", help="Another archive of the same layout.")
-@click.option("--quiet", is_flag=True, help="Do not name the files.")
-def fetch(
-    symbols: tuple[str, ...], start: str, end: str, folder: Path, market: str, base_url: str | None, quiet: bool
-) -> None:
-    """Download one-minute klines of SYMBOLs, such as BTCUSDT, day by day; files that are there already are kept."""
-    from abm.lab.fetch import PUBLIC_ARCHIVE, Progress, fetch_klines
-
-    def tell(progress: Progress) -> None:
-        click.echo(
-            f"{progress.done}/{progress.total} {progress.file}{'' if progress.downloaded else ' (was there)'}", err=True
-        )
-
-    fetched = fetch_klines(
-        symbols,
-        start,
-        end,
-        folder,
-        base_url=base_url or PUBLIC_ARCHIVE,
-        market=market,
-        progress=None if quiet else tell,
-    )
-    click.echo(
-        f"{_counted(len(fetched.files), 'file')} in {folder}, {fetched.downloaded:,} of them downloaded "
-        f"({fetched.downloaded_bytes / 1e6:.1f} MB)"
-    )
-
-
-@data.command(short_help="Count what is wrong with bars.")
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE...")
-def check(files: tuple[Path, ...]) -> None:
-    """Count what is wrong with the bars in FILEs or folders, symbol by symbol."""
-    from abm.lab.bars import check_bars
-
-    complaints: list[str] = []
-    for file in files:
-        try:
-            checked = check_bars(file)
-        except InputError as error:
-            complaints += error.messages
-            continue
-        *table, verdict = checked.render()
-        for line in table:
-            click.echo(line)
-        if checked.sound:
-            click.echo(verdict)
-        else:
-            complaints.append(verdict)
-    if complaints:
-        raise InputError(*complaints)
-
+abm.add_command(data)
 
 if __name__ == "__main__":
     main()

@@ -74,9 +74,7 @@ class Experiment(Parameters):
     world: World | RecordedBars = dataclasses.field(metadata={"shape": Variant(World)})
     spot: Spot = dataclasses.field(default_factory=Spot)
     gas: Gas = dataclasses.field(default_factory=Gas)
-    groups: tuple[Group, ...] = dataclasses.field(
-        metadata={"key": "population", "shape": Population(), "plain": plain_population}
-    )
+    groups: tuple[Group, ...] = dataclasses.field(metadata={"key": "population", "shape": Population(), "plain": plain_population})
 
     def inconsistencies(self) -> list[str]:
         block = self.venue.seconds_per_block
@@ -86,9 +84,7 @@ class Experiment(Parameters):
         names = [group.name for group in self.groups]
         if not names:
             problems.append("Experiment.groups: nobody trades; expected at least one group")
-        problems += [
-            f"Experiment.groups: {name} is there twice" for name in dict.fromkeys(names) if names.count(name) > 1
-        ]
+        problems += [f"Experiment.groups: {name} is there twice" for name in dict.fromkeys(names) if names.count(name) > 1]
         return problems
 
     @property

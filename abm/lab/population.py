@@ -83,7 +83,5 @@ def keys_of(cls: type[Parameters]) -> dict[str, Any]:
     own, of_group = shapes_of(cls), shapes_of(Group)
     clashes = sorted(set(own) & {*of_group, KIND})
     if clashes:
-        raise TypeError(
-            f"{cls.__name__}: {', '.join(clashes)} is a key of every group; rename the strategy's parameter"
-        )
+        raise TypeError(f"{cls.__name__}: {', '.join(clashes)} is a key of every group; rename the strategy's parameter")
     return {key: entry for key, entry in of_group.items() if key not in (NAME, STRATEGY)} | own

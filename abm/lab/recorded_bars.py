@@ -84,9 +84,7 @@ class RecordedBars(Parameters):
             return self
         beside = [file.name for file in path.parent.iterdir()] if path.parent.is_dir() else []
         guess = nearest(path.name, beside)
-        raise InputError(
-            f"no {path.name!r} beside the experiment, nor in {path.parent}" + (f"; {guess}" if guess else "")
-        )
+        raise InputError(f"no {path.name!r} beside the experiment, nor in {path.parent}" + (f"; {guess}" if guess else ""))
 
     def path(self) -> Path:
         """Where the bars are: from the working folder, else in the data folder. Raises InputError when there is none."""
@@ -106,9 +104,7 @@ class RecordedBars(Parameters):
         """The prices of the `listed` markets. Raises InputError when the bars are missing or not sound."""
         unlisted = [symbol for symbol in self.symbols if symbol not in listed]
         if unlisted:
-            raise InputError(
-                f"symbols: {', '.join(unlisted)} is not a market of the venue, which lists {', '.join(listed)}"
-            )
+            raise InputError(f"symbols: {', '.join(unlisted)} is not a market of the venue, which lists {', '.join(listed)}")
         bars = read_bars(
             self.path(),
             [self.symbols.get(symbol, symbol) for symbol in listed],

@@ -215,9 +215,7 @@ def read_fields(cls: type[Parameters], table: Mapping[str, Any]) -> dict[str, An
     return read_keys(cls.__name__, shapes_of(cls), table)
 
 
-def read_keys(
-    title: str, shapes: Mapping[str, tuple[dataclasses.Field[Any], Shape]], table: Mapping[str, Any]
-) -> dict[str, Any]:
+def read_keys(title: str, shapes: Mapping[str, tuple[dataclasses.Field[Any], Shape]], table: Mapping[str, Any]) -> dict[str, Any]:
     """As `read_fields`, for keys that may come from several dataclasses."""
     model, names = _checking_model(title, tuple(shapes.items()))
     try:

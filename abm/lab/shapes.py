@@ -27,9 +27,7 @@ def wrong(*problems: tuple[Place, str]) -> ValidationError:
     return ValidationError.from_exception_data(
         "experiment",
         [
-            InitErrorDetails(
-                type=PydanticCustomError("problem", "{message}", {"message": message}), loc=place, input=None
-            )
+            InitErrorDetails(type=PydanticCustomError("problem", "{message}", {"message": message}), loc=place, input=None)
             for place, message in problems
         ],
     )

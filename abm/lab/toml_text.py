@@ -27,7 +27,8 @@ def read_toml(path: str | Path) -> dict[str, Any]:
         content = file.read_bytes()
     except FileNotFoundError:
         beside = [other.name for other in file.parent.iterdir()] if file.parent.is_dir() else []
-        raise InputError(f"{path}: no such file {nearest(file.name, beside)}") from None
+        guess = nearest(file.name, beside)
+        raise InputError(f"{path}: no such file" + (f"; {guess}" if guess else "")) from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
     try:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from abm.kernels.fees import FEE_TIER, assign_fees, roll_volumes
 from abm.mechanisms.rule import Rule
 from abm.parameters import Parameters, parameter
-from abm.state import State, Table
+from abm.state import State, Table, empty_table
 
 DAY = 86_400.0  # seconds
 MOST_PERIODS = 1000  # of the fee window; each keeps two numbers per account
@@ -125,7 +125,7 @@ class TieredFees(Fees):
         return problems + _rebate_problems("TieredFees", lowest_maker, lowest_taker)
 
     def init(self, state: State, seed: int) -> VolumeMemory:
-        tiers = np.zeros(len(self.tiers), FEE_TIER)
+        tiers = empty_table(len(self.tiers), FEE_TIER)
         for name in FEE_TIER.names or ():
             tiers[name] = [getattr(tier, name) for tier in self.tiers]
         highest_tier = np.isin(state.accounts["cohort"], self.highest_tier_cohorts)

@@ -15,14 +15,14 @@ from abm.kernels.funding import (
     PREMIUM_AVERAGE,
     VOTE_COUNT,
     VOTE_TERMS,
-    measure_premiums,
     settle_clamped_funding,
     settle_given_amounts,
     settle_voted_funding,
 )
+from abm.kernels.premium import measure_premiums
 from abm.mechanisms.rule import Rule
 from abm.parameters import parameter, per_market
-from abm.state import State, Table
+from abm.state import State, Table, empty_table
 
 DAY = 86_400.0  # seconds
 EIGHT_HOURS = 28_800.0  # seconds
@@ -96,7 +96,7 @@ class PremiumVoteFunding(Funding):
         sample_blocks = state.blocks(self.sample_seconds)
         settlement_blocks = max(state.blocks(self.settlement_seconds), sample_blocks)
         seconds = settlement_blocks * state.seconds_per_block
-        terms = np.zeros(1, VOTE_TERMS)
+        terms = empty_table(1, VOTE_TERMS)
         terms["sample_blocks"] = sample_blocks
         terms["sample_offset"] = round(self.sample_offset_seconds / state.seconds_per_block) % sample_blocks
         terms["settlement_blocks"] = settlement_blocks
@@ -107,7 +107,7 @@ class PremiumVoteFunding(Funding):
         terms["tail_removal"] = self.tail_removal
         terms["share"] = seconds / self.rate_seconds
         terms["per_day"] = DAY / seconds
-        counts = np.zeros(state.n_markets, VOTE_COUNT)
+        counts = empty_table(state.n_markets, VOTE_COUNT)
         counts["default_rate"] = per_market(self.default_rate, state.n_markets, "PremiumVoteFunding.default_rate")
         votes = np.zeros((state.n_markets, max(sample_blocks, least_votes)))
         samples = np.zeros((state.n_markets, settlement_blocks // sample_blocks + 2))
@@ -192,7 +192,7 @@ class ClampedPremiumFunding(Funding):
         sample_blocks = state.blocks(self.sample_seconds)
         settlement_blocks = max(state.blocks(self.settlement_seconds), sample_blocks)
         seconds = settlement_blocks * state.seconds_per_block
-        terms = np.zeros(1, CLAMPED_TERMS)
+        terms = empty_table(1, CLAMPED_TERMS)
         terms["sample_blocks"] = sample_blocks
         terms["settlement_blocks"] = settlement_blocks
         terms["share"] = seconds / self.rate_seconds
@@ -200,7 +200,7 @@ class ClampedPremiumFunding(Funding):
         terms["maintenance_cap"] = self.maintenance_cap
         terms["time_weighted"] = self.averaging == "time-weighted"
         terms["paid_on_mark"] = self.payment_price == "mark"
-        averages = np.zeros(state.n_markets, PREMIUM_AVERAGE)
+        averages = empty_table(state.n_markets, PREMIUM_AVERAGE)
         for name in ("interest", "band", "cap"):
             averages[name] = per_market(getattr(self, name), state.n_markets, f"ClampedPremiumFunding.{name}")
         return AverageMemory(sample_blocks, settlement_blocks, terms, averages)

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from abm.kernels import funding
+from abm.kernels import premium as premiums
 from abm.kernels.book import impact_price, rest_order
 from abm.mechanisms.funding import (
     ClampedPremiumFunding,
@@ -113,7 +114,7 @@ def settlements(state: State) -> np.ndarray:
     ],
 )
 def test_premium_of_impact_prices_over_100(impact_bid, impact_ask, expected):
-    assert funding.premium(impact_bid, impact_ask, 100.0) == pytest.approx(expected, abs=1e-15)
+    assert premiums.premium(impact_bid, impact_ask, 100.0) == pytest.approx(expected, abs=1e-15)
 
 
 @given(
@@ -135,12 +136,12 @@ def test_clamp_law(premium, interest, band):
     [(0.00025, 250), (0.0002509, 250), (-0.0002509, -250), (0.000251, 251), (-0.000089, -89), (0.0, 0)],
 )
 def test_votes_are_cut_to_millionths_toward_zero(rate, expected):
-    assert funding.premium_vote(rate, 1.0) * 1e6 == pytest.approx(expected, abs=1e-9)
+    assert premiums.premium_vote(rate, 1.0) * 1e6 == pytest.approx(expected, abs=1e-9)
 
 
 def test_votes_are_held_within_the_limit():
-    assert funding.premium_vote(0.7, 0.1) == 0.1
-    assert funding.premium_vote(-0.7, 0.1) == -0.1
+    assert premiums.premium_vote(0.7, 0.1) == 0.1
+    assert premiums.premium_vote(-0.7, 0.1) == -0.1
     assert funding.funding_limit(6.0, 0.05, 0.03) == pytest.approx(0.12, abs=1e-15)
     assert funding.funding_limit(6.0, 0.05, 0.05) == 0.0
 
@@ -153,7 +154,7 @@ def test_sample_is_the_median_of_votes_padded_with_zeros(votes, least):
     padded = votes + [0.0] * max(0, least - len(votes))
     table = np.full((1, len(padded)), 9.0)
     table[0, : len(votes)] = votes
-    sample = funding.premium_sample(table, 0, len(votes), least)
+    sample = premiums.premium_sample(table, 0, len(votes), least)
     assert sample == pytest.approx(float(np.median(padded)), abs=0.51e-6)
     assert sample * 1e6 == pytest.approx(round(sample * 1e6), abs=1e-6)
     assert table[0].tolist() == sorted(padded)
@@ -166,7 +167,7 @@ def test_average_is_that_of_the_padded_samples_without_their_tails(samples, leas
     kept = sorted(padded)[cut // 2 : len(padded) - (cut - cut // 2)] if 0 < cut < len(padded) else padded
     table = np.full((1, len(padded)), 9.0)
     table[0, : len(samples)] = samples
-    average = funding.average_premium(table, 0, len(samples), least, tail)
+    average = premiums.average_premium(table, 0, len(samples), least, tail)
     assert average == pytest.approx(sum(kept) / len(kept), abs=1.001e-6)
     assert abs(average) <= abs(sum(kept) / len(kept)) + 1e-11
 
@@ -193,7 +194,7 @@ def test_book_premium_is_that_of_both_impact_prices(bids, asks, oracle):
             rest(state, side, tick * TICK, lots * LOT)
     tables = (state.accounts, state.positions, state.markets, state.margin_tiers, state.levels, state.bitmap, state.orders)
     bid, ask = (impact_price(*tables, 0, side, 1000.0) for side in (-1, 1))
-    assert book_premiums(state)[0] == funding.premium(bid, ask, oracle)
+    assert book_premiums(state)[0] == premiums.premium(bid, ask, oracle)
 
 
 def test_no_premium_while_halted_or_without_oracle_price():

@@ -402,7 +402,7 @@ def test_broken_toml_names_the_line(tmp_path, text, place, what):
 def test_unreadable_files(tmp_path, file):
     (tmp_path / "bytes.toml").write_bytes(b"# fine\ntitle = '\xff'\n")
     assert problems(tmp_path / "bytes.toml") == ["line 2: not UTF-8 text"]
-    assert problems(tmp_path / "two_market.toml") == ["no such file did you mean 'two_markets.toml'?"]
+    assert problems(tmp_path / "two_market.toml") == ["no such file; did you mean 'two_markets.toml'?"]
     assert problems(tmp_path / "nowhere" / "x.toml") == ["no such file"]
     assert problems(tmp_path) == ["cannot be read (Is a directory)"]
 
@@ -760,9 +760,7 @@ def test_bars_that_cannot_serve(file, bars, monkeypatch, override, line):
 
 def test_unsound_bars_are_refused_with_their_row(file, bars):
     frame = pl.read_parquet(bars)
-    frame.with_columns(
-        close=pl.when(pl.col("ts").dt.minute() == 4).then(float("nan")).otherwise("close")
-    ).write_parquet(bars)
+    frame.with_columns(close=pl.when(pl.col("ts").dt.minute() == 4).then(float("nan")).otherwise("close")).write_parquet(bars)
     found = problems(file)
     assert len(found) == 2
     assert all(line.startswith("world: ") and "close" in line and "finite" in line for line in found)

@@ -1,0 +1,117 @@
+"""Hedgers: they own coins elsewhere and short the perp against them, in several markets under one margin, while funding allows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from abm.agents.base import Recruits, Strategy, View
+from abm.distributions import Distribution, LogNormal, Uniform
+from abm.kernels.behaviour import take, waiting_time, whole_lots
+from abm.kernels.compiled import kernel
+from abm.kernels.random import four_uniforms
+from abm.kernels.transactions import submit
+from abm.parameters import parameter
+from abm.state import DEPOSIT, NEVER, NOBODY, REDUCE_ONLY, Table
+
+HEDGER = [
+    ("ratio", "f8"),  # share of the exposure to be hedged
+    ("reduced_ratio", "f8"),  # share while funding is too dear
+    ("band", "f8"),  # fraction of the exposure that may be off before it trades
+    ("tolerance", "f8"),  # fraction of notional per day it pays for its hedge
+    ("wait", "f8"),  # mean blocks between looks
+    ("order_notional", "f8"),  # USD of one order
+    ("reserve", "f8"),  # USD outside, for topping up margin
+    ("top_up_at", "f8"),  # equity / initial margin below which it tops up
+    ("reduced", "i8"),  # 1 while it hedges less because of funding
+]
+
+
+@kernel
+def decide_hedgers(venue, accounts, positions, outside, markets, transactions, members, key, reach):
+    """Each member that wakes tops up its margin if needed and trades each market towards its hedge, one order at a time."""
+    block = venue[0].block
+    for j in range(members.shape[0]):
+        if members[j].wakes > block:
+            continue
+        u0, _, _, _ = four_uniforms(key, block, j, 0)
+        unfinished = False
+        for k in range(markets.shape[0]):
+            i = members[j].row + k * members[j].stride
+            if k == 0 or members[j].stride > 0:
+                missing = members[j].top_up_at * accounts[i].initial_margin - accounts[i].equity
+                if missing > 0.0 and members[j].reserve > 0.0:
+                    amount = min(2.0 * missing, members[j].reserve)
+                    members[j].reserve -= amount
+                    submit(
+                        venue, transactions, DEPOSIT, i, NOBODY, 0, 0, NOBODY, 0, 0, NEVER, 0, amount, 0.0, members[j].latency
+                    )
+            exposure = outside[members[j].row, k].size
+            if exposure == 0.0:
+                continue
+            side = -1.0 if exposure > 0.0 else 1.0
+            cost = side * markets[k].funding_per_day
+            if cost > members[j].tolerance:
+                members[j].reduced = 1
+            elif cost < 0.5 * members[j].tolerance:
+                members[j].reduced = 0
+            ratio = members[j].reduced_ratio if members[j].reduced != 0 else members[j].ratio
+            held = positions[i, k].lots
+            target = int(-ratio * exposure / markets[k].lot)
+            gap = target - held
+            if abs(gap) <= members[j].band * abs(exposure) / markets[k].lot:
+                continue
+            most = max(whole_lots(markets, k, members[j].order_notional), 1)
+            lots = min(max(gap, -most), most)
+            reduces = held * lots < 0 and abs(lots) <= abs(held)
+            take(venue, transactions, markets, i, k, lots, reach, REDUCE_ONLY if reduces else 0, members[j].latency)
+            unfinished = unfinished or lots != gap
+        members[j].wakes = block + waiting_time(u0, members[j].wait * (0.2 if unfinished else 1.0))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hedgers(Strategy):
+    """Miners, treasuries and funds with coins elsewhere. They pay for their hedge up to a tolerance and hedge less beyond it."""
+
+    exposure: Distribution | float = parameter(Uniform(low=0.5, high=2.5), unit="USD of coins per USD of capital", least=0.0)
+    long_share: float = parameter(0.85, unit="share of members that own coins; the others owe them", least=0.0, most=1.0)
+    ratio: Distribution | float = parameter(Uniform(low=0.6, high=1.0), unit="share of the exposure", least=0.0, most=1.0)
+    reduced_ratio: Distribution | float = parameter(0.4, unit="share of the exposure while funding is too dear", least=0.0, most=1.0)
+    band: Distribution | float = parameter(0.05, unit="fraction of the exposure", least=0.0, most=10.0)
+    funding_tolerance: Distribution | float = parameter(
+        LogNormal(median=0.001, sigma=0.7), unit="fraction of notional per day", least=0.0
+    )
+    look_seconds: Distribution | float = parameter(300.0, unit="seconds between looks, mean", least=0.0)
+    order_notional: Distribution | float = parameter(
+        LogNormal(median=2_000.0, sigma=0.8, highest=50_000.0), unit="USD per order", least=0.0
+    )
+    reserve: Distribution | float = parameter(0.5, unit="USD outside per USD of capital", least=0.0)
+    top_up_at: Distribution | float = parameter(1.5, unit="equity over initial margin", least=0.0)
+    market_shares: tuple[float, ...] = parameter((), unit="shares of the exposure, one per market; empty = equal", least=0.0)
+    reach: float = parameter(0.005, unit="fraction beyond the mark price", least=0.0, most=0.5)
+
+    def init(self, recruits: Recruits) -> tuple[Table, np.uint64]:
+        state = recruits.state
+        wait = recruits.draw("look", self.look_seconds) / state.seconds_per_block
+        table = recruits.table(HEDGER, wait)
+        for field in ("ratio", "reduced_ratio", "band", "order_notional", "top_up_at"):
+            table[field] = recruits.draw(field, getattr(self, field))
+        table["tolerance"] = recruits.draw("tolerance", self.funding_tolerance)
+        table["wait"] = wait
+        table["reserve"] = recruits.capital * recruits.draw("reserve", self.reserve)
+        sides = np.where(recruits.uniforms("side") < self.long_share, 1.0, -1.0)
+        shares = np.array(self.market_shares or [1.0] * state.n_markets)
+        worth = recruits.capital * recruits.draw("exposure", self.exposure) * sides
+        for k, share in enumerate(shares / shares.sum()):
+            index = float(state.markets["index"][k])
+            state.outside["size"][recruits.rows, k] = worth * share / index
+            state.outside["endowment"][recruits.rows, k] = worth * share
+        return table, recruits.key("hedgers")
+
+    def decide(self, view: View, memory: tuple[Table, np.uint64]) -> None:
+        state = view.state
+        members, key = memory
+        decide_hedgers(
+            state.venue, state.accounts, state.positions, state.outside, state.markets, state.transactions, members, key, self.reach
+        )

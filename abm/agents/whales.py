@@ -1,0 +1,87 @@
+"""Whales: one big directional position each, built over a while and held."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from abm.agents.base import Recruits, Strategy, View
+from abm.distributions import Distribution, Uniform
+from abm.kernels.behaviour import take, waiting_time, whole_lots
+from abm.kernels.compiled import kernel
+from abm.kernels.random import four_uniforms
+from abm.parameters import parameter
+from abm.state import REDUCE_ONLY, Table
+
+WHALE = [
+    ("market", "i8"),
+    ("side", "i8"),
+    ("leverage", "f8"),
+    ("enters", "i8"),  # block
+    ("leaves", "i8"),  # block
+    ("order_share", "f8"),  # of the whole position in one order
+    ("wait", "f8"),  # mean blocks between orders
+    ("target", "i8"),  # lots, 0 before it has decided
+]
+
+
+@kernel
+def decide_whales(venue, accounts, positions, markets, transactions, members, key, reach):
+    """Each member that wakes sends one order towards its position, or out of it once its time is over."""
+    block = venue[0].block
+    for j in range(members.shape[0]):
+        if members[j].wakes > block or block < members[j].enters:
+            continue
+        u0, _, _, _ = four_uniforms(key, block, j, 0)
+        members[j].wakes = block + waiting_time(u0, members[j].wait)
+        k = members[j].market
+        i = members[j].row + k * members[j].stride
+        held = positions[i, k].lots
+        if members[j].target == 0 and block < members[j].leaves:
+            members[j].target = members[j].side * whole_lots(markets, k, max(accounts[i].equity, 0.0) * members[j].leverage)
+        goal = members[j].target if block < members[j].leaves else 0
+        most = max(int(abs(members[j].target) * members[j].order_share), 1)
+        lots = min(max(goal - held, -most), most)
+        if lots == 0:
+            continue
+        if goal != 0 and held * lots >= 0:
+            room = whole_lots(markets, k, max(accounts[i].equity, 0.0) * members[j].leverage) - abs(held)
+            if room <= 0:
+                members[j].target = held
+                continue
+        take(venue, transactions, markets, i, k, lots, reach, REDUCE_ONLY if goal == 0 else 0, members[j].latency)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Whales(Strategy):
+    """Large leveraged traders. One of them below maintenance margin is more than the near book can take."""
+
+    leverage: Distribution | float = parameter(Uniform(low=3.0, high=8.0), unit="times equity", least=0.0)
+    long_share: float = parameter(0.75, unit="probability", least=0.0, most=1.0)
+    enter_seconds: Distribution | float = parameter(Uniform(low=600.0, high=14_400.0), unit="seconds from the start", least=0.0)
+    leave_seconds: Distribution | float = parameter(math.inf, unit="seconds from the start", least=0.0)
+    orders: Distribution | float = parameter(200.0, unit="orders for the whole position", least=1.0)
+    between_orders_seconds: Distribution | float = parameter(30.0, unit="seconds, mean", least=0.0)
+    market_shares: tuple[float, ...] = parameter((), unit="shares, one per market; empty = equal", least=0.0)
+    reach: float = parameter(0.005, unit="fraction beyond the mark price", least=0.0, most=0.5)
+
+    def init(self, recruits: Recruits) -> tuple[Table, np.uint64]:
+        state = recruits.state
+        seconds = state.seconds_per_block
+        table = recruits.table(WHALE)
+        shares = np.array(self.market_shares or [1.0] * state.n_markets)
+        table["market"] = np.searchsorted(np.cumsum(shares / shares.sum())[:-1], recruits.uniforms("market"), side="right")
+        table["side"] = np.where(recruits.uniforms("side") < self.long_share, 1, -1)
+        table["leverage"] = recruits.draw("leverage", self.leverage)
+        table["enters"] = recruits.draw("enter", self.enter_seconds) / seconds
+        table["leaves"] = np.minimum(recruits.draw("leave", self.leave_seconds) / seconds, 2.0**62)
+        table["order_share"] = 1.0 / recruits.draw("orders", self.orders)
+        table["wait"] = recruits.draw("between orders", self.between_orders_seconds) / seconds
+        return table, recruits.key("whales")
+
+    def decide(self, view: View, memory: tuple[Table, np.uint64]) -> None:
+        state = view.state
+        members, key = memory
+        decide_whales(state.venue, state.accounts, state.positions, state.markets, state.transactions, members, key, self.reach)
