@@ -20,7 +20,7 @@ ARBITRAGEUR = [
     ("leverage", "f8"),  # largest notional per USD of equity
     ("order_notional", "f8"),  # USD of one order
     ("financing", "f8"),  # cost of the outside leg over the time it expects to hold, fraction
-    ("days", "f8"),  # days of funding it counts on
+    ("funding_days", "f8"),  # days of funding at today's rate that it counts on
     ("wait", "f8"),  # mean blocks between looks
 ]
 
@@ -50,7 +50,7 @@ def decide_arbitrageurs(venue, accounts, positions, outside, markets, transactio
             index = markets[k].index
             held = positions[i, k].lots
             fees = accounts[i].taker_fee + spot_fee[k]
-            hope = markets[k].funding_per_day * members[j].days
+            hope = markets[k].funding_per_day * members[j].funding_days
             room = whole_lots(markets, k, max(accounts[i].equity, 0.0) * members[j].leverage) - abs(held)
             most = max(whole_lots(markets, k, members[j].order_notional), 1)
             bid = markets[k].best_bid * markets[k].tick / index - 1.0
@@ -89,7 +89,11 @@ class Arbitrageurs(Strategy):
     leverage: Distribution | float = parameter(Uniform(low=1.0, high=3.0), unit="notional over equity, at most", least=0.0)
     order_notional: Distribution | float = parameter(LogNormal(median=5_000.0, sigma=0.8, highest=100_000.0), unit="USD per order", least=0.0)
     financing_rate: float = parameter(0.06, unit="fraction per year", least=0.0, most=10.0, about="what it reckons with")
-    holding_days: Distribution | float = parameter(Uniform(low=0.2, high=2.0), unit="days it expects to hold, and counts funding for", least=0.0)
+    holding_days: Distribution | float = parameter(Uniform(low=0.2, high=2.0), unit="days it expects to pay interest for", least=0.0)
+    funding_hours: Distribution | float = parameter(
+        Uniform(low=1.0, high=7.0), unit="hours of the present funding rate it counts on", least=0.0,
+        about="a rate whose hourly autocorrelation is 0.85 is worth 1 / 0.15 = 7 of its hours",
+    )  # fmt: skip
     look_seconds: Distribution | float = parameter(LogNormal(median=4.0, sigma=0.8), unit="seconds between looks, mean", least=0.0)
     spot_fee: float = parameter(0.0002, unit="fraction of notional it reckons with outside", least=0.0, most=0.1)
 
@@ -100,8 +104,8 @@ class Arbitrageurs(Strategy):
         table["edge"] = recruits.draw("edge", self.edge)
         table["leverage"] = recruits.draw("leverage", self.leverage)
         table["order_notional"] = recruits.draw("order notional", self.order_notional)
-        table["days"] = recruits.draw("holding", self.holding_days)
-        table["financing"] = table["days"] * self.financing_rate / 365.0
+        table["funding_days"] = recruits.draw("funding", self.funding_hours) / 24.0
+        table["financing"] = recruits.draw("holding", self.holding_days) * self.financing_rate / 365.0
         table["wait"] = wait
         return table, np.full(state.n_markets, self.spot_fee), recruits.key("arbitrageurs")
 

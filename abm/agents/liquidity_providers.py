@@ -40,13 +40,13 @@ QUOTE = np.dtype(
 @kernel
 def decide_providers(
     venue, accounts, positions, markets, transactions, members, quotes, key,
-    layers, layer_step, layer_growth, horizon, requote_move, inventory_limit, calm_power, rest, lifetime, premium_weight,
+    layers, layer_step, layer_growth, horizon, premium_share, requote_move, inventory_limit, calm_power, rest, lifetime, premium_weight,
 ):  # fmt: skip
     """Each member looks at every market and renews its quotes when the index or its inventory moved, or when they are due.
 
     quotes (members, m): records of QUOTE. horizon: blocks over which inventory is at risk. requote_move: fraction of the index.
     inventory_limit: inventory / capital at which the adding side is no longer quoted. calm_power: how strongly quoted size falls
-    with volatility. lifetime: blocks after which an order nobody renewed ends by itself.
+    with volatility. premium_share: how much of the usual premium a maker takes for fair. lifetime: blocks after which an order nobody renewed ends by itself.
     """
     block = venue[0].block
     for j in range(members.shape[0]):
@@ -90,7 +90,7 @@ def decide_providers(
             inventory = held * markets[k].lot * index / unit
             variance = markets[k].variance_now * horizon
             spread = optimal_spread(members[j].risk_aversion, variance, members[j].arrival_decay)
-            centre = reservation_price(quotes[j, k].premium, inventory, members[j].risk_aversion, variance)
+            centre = reservation_price(premium_share * quotes[j, k].premium, inventory, members[j].risk_aversion, variance)
             centre = min(max(centre, -0.05), 0.05)
             size = members[j].notional * min(1.0, stress(markets, k) ** -calm_power)
             exposure = held * markets[k].lot * index / max(equity, 1.0)
@@ -142,7 +142,7 @@ class LiquidityProviders(Strategy):
     risk_aversion: Distribution | float = parameter(
         LogNormal(median=6.0, sigma=0.5), unit="per quoted unit of inventory and unit of return", least=0.0
     )
-    quoted_share: Distribution | float = parameter(0.5, unit="of capital, per side and market", least=0.0)
+    quoted_share: Distribution | float = parameter(0.2, unit="of capital, per side and market", least=0.0)
     layers: int = parameter(6, unit="price levels per side", least=1, most=100)
     layer_step: float = parameter(1.0, unit="half-spreads between layers, growing outward", least=0.0)
     layer_growth: float = parameter(1.5, unit="size of a layer over the one before", least=0.1, most=10.0)
@@ -154,6 +154,7 @@ class LiquidityProviders(Strategy):
     calm_power: float = parameter(1.0, unit="dimensionless", least=0.0, most=10.0, about="quoted size falls with volatility^-power")
     loss_limit: Distribution | float = parameter(Uniform(low=0.03, high=0.15), unit="fraction of the highest equity", least=0.0, most=1.0)
     rest_seconds: float = parameter(900.0, unit="seconds", least=0.0, about="away after a loss")
+    premium_share: float = parameter(0.5, unit="of the usual premium, taken for fair", least=0.0, most=1.0)
     premium_seconds: float = parameter(1800.0, unit="seconds", least=1e-3, about="half-life of the premium a maker takes for usual")
 
     def init(self, recruits: Recruits) -> ProviderMemory:
@@ -180,6 +181,6 @@ class LiquidityProviders(Strategy):
         state = view.state
         decide_providers(
             state.venue, state.accounts, state.positions, state.markets, state.transactions, memory.members, memory.quotes, memory.key,
-            self.layers, self.layer_step, self.layer_growth, memory.horizon, self.requote_move, self.inventory_limit, self.calm_power,
-            memory.rest, memory.lifetime, memory.premium_weight,
+            self.layers, self.layer_step, self.layer_growth, memory.horizon, self.premium_share, self.requote_move,
+            self.inventory_limit, self.calm_power, memory.rest, memory.lifetime, memory.premium_weight,
         )  # fmt: skip

@@ -131,10 +131,10 @@ class Scalpers(Strategy):
 
     leverage: Distribution | float = parameter(LogNormal(median=8.0, sigma=0.5, highest=18.0), unit="times equity", least=0.0)
     momentum_share: float = parameter(0.6, unit="share of members that follow the trend; the others fade it", least=0.0, most=1.0)
-    look_seconds: Distribution | float = parameter(LogNormal(median=60.0, sigma=0.6), unit="seconds between looks, mean", least=0.0)
-    horizon_seconds: Distribution | float = parameter(LogNormal(median=1_200.0, sigma=0.8), unit="seconds held, mean", least=0.0)
+    look_seconds: Distribution | float = parameter(LogNormal(median=120.0, sigma=0.6), unit="seconds between looks, mean", least=0.0)
+    horizon_seconds: Distribution | float = parameter(LogNormal(median=1_800.0, sigma=0.8), unit="seconds held, mean", least=0.0)
     trend_seconds: float = parameter(300.0, unit="seconds", least=1e-3, about="half-life of the trend")
-    threshold: Distribution | float = parameter(Uniform(low=0.8, high=2.5), unit="standard deviations", least=0.0)
+    threshold: Distribution | float = parameter(Uniform(low=1.5, high=3.5), unit="standard deviations", least=0.0)
     herding: Distribution | float = parameter(0.8, unit="standard deviations when all neighbours agree", least=0.0)
     graph: Literal["none", "small world", "scale free"] = parameter("small world", unit="name")
     neighbours: int = parameter(6, unit="neighbours per member, mean", least=0, most=1000)

@@ -89,9 +89,9 @@ class Takers(Strategy):
     leverage: Distribution | float = parameter(LogNormal(median=5.0, sigma=0.7, highest=18.0), unit="times equity", least=0.0)
     long_share: Distribution | float = parameter(0.62, unit="probability", least=0.0, most=1.0)
     holding_seconds: Distribution | float = parameter(
-        LogNormal(median=14_400.0, sigma=0.8, highest=172_800.0), unit="seconds", least=1.0
+        LogNormal(median=86_400.0, sigma=1.0, highest=864_000.0), unit="seconds", least=1.0
     )
-    idle_seconds: Distribution | float = parameter(3_600.0, unit="seconds", least=1.0)
+    idle_seconds: Distribution | float = parameter(7_200.0, unit="seconds", least=1.0)
     order_notional: Distribution | float = parameter(
         LogNormal(median=1_000.0, sigma=1.2, highest=50_000.0), unit="USD per order", least=0.0
     )

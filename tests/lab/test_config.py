@@ -409,7 +409,7 @@ def test_unreadable_files(tmp_path, file):
 
 def test_a_strategy_may_not_rename_what_every_group_has():
     @dataclass(frozen=True, kw_only=True)
-    class Clashing(Sleepers):
+    class Clashing(Parameters):  # no Strategy: it would be found as one by everything that runs after this test
         capital: float = parameter(1.0, unit="USD")
 
     with pytest.raises(TypeError, match="Clashing: capital is a key of every group"):
