@@ -1,1 +1,65 @@
-"""An agent-based simulator of a perpetual-futures exchange under stress."""
+"""An agent-based simulator of a perpetual-futures exchange under stress.
+
+The public names below are imported when they are first used, so that `import abm` costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.1.0"
+
+PUBLIC = {
+    "abm.agents.arbitrageurs": ["Arbitrageurs"],
+    "abm.agents.base": ["Cohort", "Group", "Strategy", "Trader", "View"],
+    "abm.agents.hedgers": ["Hedgers"],
+    "abm.agents.keepers": ["Keepers"],
+    "abm.agents.liquidity_providers": ["LiquidityProviders"],
+    "abm.agents.scalpers": ["Scalpers"],
+    "abm.agents.takers": ["Takers"],
+    "abm.agents.whales": ["Whales"],
+    "abm.distributions": ["Constant", "Distribution", "LogNormal", "Pareto", "Uniform"],
+    "abm.mechanisms.clearing": ["Clearing", "ContinuousBook"],
+    "abm.mechanisms.deleveraging": [
+        "Deleveraging",
+        "NoDeleveraging",
+        "ProRataDeleveraging",
+        "RandomDeleveraging",
+        "RankedDeleveraging",
+    ],
+    "abm.mechanisms.enforcement": ["Enforcement", "KeeperEnforcement", "ProtocolEnforcement"],
+    "abm.mechanisms.fees": ["Fees", "FlatFees", "TieredFees"],
+    "abm.mechanisms.funding": ["ClampedPremiumFunding", "Funding", "NoFunding", "PremiumVoteFunding", "book_premiums", "pay_funding"],
+    "abm.mechanisms.guards": ["CircuitBreaker", "Guard", "IsolatedMarkets", "OpenInterestCap", "WithdrawalGate"],
+    "abm.mechanisms.liquidation": ["FullLiquidation", "Liquidation", "PartialLiquidation"],
+    "abm.mechanisms.listing": ["Listing"],
+    "abm.mechanisms.margin": ["FlatMargin", "Margin", "OpenInterestMargin", "TieredMargin"],
+    "abm.mechanisms.mark": ["LastTradeMark", "Mark", "MedianMark", "OracleMark"],
+    "abm.mechanisms.oracle": ["MeanOracle", "MedianOracle", "Oracle", "ProposerOracle"],
+    "abm.mechanisms.ordering": ["Ordering", "PriorityFeeOrdering", "RandomOrdering"],
+    "abm.mechanisms.presets": ["PRESETS"],
+    "abm.mechanisms.venue": ["Venue"],
+    "abm.model": ["PerpModel"],
+    "abm.parameters": ["ParameterError", "parameter"],
+    "abm.recorder": ["Recording"],
+    "abm.worlds.crash": ["Crash"],
+    "abm.worlds.diffusion": ["Diffusion"],
+    "abm.worlds.gas": ["Gas"],
+    "abm.worlds.replay": ["Replay"],
+    "abm.worlds.spot": ["Spot"],
+    "abm.worlds.world": ["Setting", "Stretch", "World"],
+}
+_HOME = {name: module for module, names in PUBLIC.items() for name in names}
+
+__all__ = sorted(_HOME)  # noqa: PLE0605
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(import_module(_HOME[name]), name)
+    raise AttributeError(f"module 'abm' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]
