@@ -18,6 +18,7 @@ PUBLIC = {
     "abm.agents.liquidity_providers": ["LiquidityProviders"],
     "abm.agents.scalpers": ["Scalpers"],
     "abm.agents.takers": ["Takers"],
+    "abm.agents.vaults": ["ResidentVaults"],
     "abm.agents.whales": ["Whales"],
     "abm.distributions": ["Constant", "Distribution", "LogNormal", "Pareto", "Uniform"],
     "abm.mechanisms.clearing": ["Clearing", "ContinuousBook"],
@@ -52,7 +53,7 @@ PUBLIC = {
 }
 _HOME = {name: module for module, names in PUBLIC.items() for name in names}
 
-__all__ = sorted(_HOME)  # noqa: PLE0605
+__all__ = sorted(_HOME)
 
 
 def __getattr__(name: str) -> Any:

@@ -49,7 +49,8 @@ class Uniform(Distribution):
         return [] if self.low <= self.high else [f"Uniform: low {self.low:g} is above high {self.high:g}"]
 
     def quantile(self, uniforms: Uniforms) -> NDArray[np.float64]:
-        return self.low + (self.high - self.low) * uniforms
+        values: NDArray[np.float64] = self.low + (self.high - self.low) * uniforms
+        return values
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +64,8 @@ class LogNormal(Distribution):
     def quantile(self, uniforms: Uniforms) -> NDArray[np.float64]:
         inverse = NormalDist().inv_cdf
         draws = [math.exp(self.sigma * inverse(min(max(u, 1e-12), 1 - 1e-12))) for u in uniforms.tolist()]
-        return np.minimum(self.median * np.array(draws), self.highest)
+        values: NDArray[np.float64] = np.minimum(self.median * np.array(draws), self.highest)
+        return values
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +84,8 @@ class Pareto(Distribution):
 
     def quantile(self, uniforms: Uniforms) -> NDArray[np.float64]:
         draws = [self.lowest * (1.0 - u) ** (-1.0 / self.exponent) for u in uniforms.tolist()]
-        return np.minimum(np.array(draws), self.highest)
+        values: NDArray[np.float64] = np.minimum(np.array(draws), self.highest)
+        return values
 
 
 def sample(distribution: Distribution | float, uniforms: Uniforms) -> NDArray[np.float64]:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import mesa
 import numpy as np
-import polars as pl
 
 from abm.agents.base import Cohort, Group, enlist, open_accounts
 from abm.invariants import check_invariants
@@ -23,10 +22,13 @@ from abm.worlds.gas import Gas
 from abm.worlds.spot import Spot
 from abm.worlds.world import Setting, World
 
+if TYPE_CHECKING:
+    import polars as pl
+
 STRETCH = 4096  # blocks of outside prices made at a time
 
 
-class PerpModel(mesa.Model):  # type: ignore[misc]
+class PerpModel(mesa.Model):
     """A perpetual-futures venue with its traders.
 
     venue: the rules. world: outside prices. population: groups of traders, in the order of their account rows. blocks: length of the
@@ -140,7 +142,7 @@ class PerpModel(mesa.Model):  # type: ignore[misc]
 
     def register_agent(self, agent: Any) -> None:
         """Mesa's hook: scripted traders are stepped after the cohorts, in the order in which they were made."""
-        super().register_agent(agent)
+        super().register_agent(agent)  # type: ignore[no-untyped-call]
         if not isinstance(agent, Cohort):
             if not hasattr(self, "_scripted"):
                 self._scripted = []

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from abm.kernels.observation import observe_book, observe_cohorts, observe_markets
 from abm.parameters import Parameters, parameter
-from abm.state import empty_table, REASONS, State, Table
+from abm.state import REASONS, State, Table, empty_table
 
 DISTANCES = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.02)  # of the mid, within which depth is summed
 SIDES = {1: "buy", -1: "sell", 0: "none"}
@@ -212,8 +212,6 @@ class Recorder:
 
     def _in_units(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Ticks to USD, lots to coins, numbers to names."""
-        if frame.is_empty():
-            frame = frame.clear()
         market = pl.col("market").clip(0)
         ticks = pl.Series("tick_size", self.state.markets["tick"])
         lots = pl.Series("lot_size", self.state.markets["lot"])
@@ -225,12 +223,13 @@ class Recorder:
                 coins = frame[column].to_numpy() * lots.to_numpy()[frame.select(market).to_series().to_numpy()]
                 frame = frame.with_columns(pl.Series(size, coins, pl.Float64))
                 frame = frame.drop(column) if column != size else frame
+        if "trigger_block" in frame.columns:
+            frame = frame.with_columns(pl.when(pl.col("trigger_block") >= 0).then(pl.col("trigger_block")).alias("trigger_block"))
         if "side" in frame.columns:
             frame = frame.with_columns(pl.col("side").replace_strict(SIDES, return_dtype=pl.Enum(list(SIDES.values()))))
         for column in ("result", "reason"):
             if column in frame.columns:
-                names = {number: name for number, name in enumerate(REASONS)}
-                frame = frame.with_columns(pl.col(column).replace_strict(names, return_dtype=pl.Enum(REASONS)))
+                frame = frame.with_columns(pl.col(column).replace_strict(dict(enumerate(REASONS)), return_dtype=pl.Enum(REASONS)))
         cohort = self.state.accounts["cohort"]
         for column in ("account", "taker", "maker", "keeper", "liquidated", "counterparty"):
             if column in frame.columns and frame.height >= 0:

@@ -23,7 +23,7 @@ Table = NDArray[Any]
 INTERPRETED = os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0")
 
 NOBODY = -1  # an account, order, keeper or market that is not there
-NEVER = np.int64(2**62)  # an expiry that never comes
+NEVER = 2**62  # an expiry that never comes
 NOT_YET = -1  # a block that has not happened
 
 # Kinds of transaction.

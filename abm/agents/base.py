@@ -128,14 +128,17 @@ class View:
     def size(self, market: int) -> NDArray[np.float64]:
         """(n,) positions in coins, long > 0."""
         lots = self.state.positions["lots"][self.accounts(market), market]
-        return lots * float(self.state.markets["lot"][market])
+        size: NDArray[np.float64] = lots * float(self.state.markets["lot"][market])
+        return size
 
     def equity(self) -> NDArray[np.float64]:
         """(n,) USD at mark, over all accounts of a member."""
         accounts = self.state.accounts["equity"]
         if self.stride == 0:
-            return accounts[self.rows].copy()
-        return accounts[self.rows[:, None] + np.arange(self.state.n_markets)].sum(axis=1)
+            own: NDArray[np.float64] = accounts[self.rows].copy()
+            return own
+        total: NDArray[np.float64] = accounts[self.rows[:, None] + np.arange(self.state.n_markets)].sum(axis=1)
+        return total
 
     def uniforms(self, draws: int = 1) -> NDArray[np.float64]:
         """(n, draws) uniforms in [0, 1) of this block: the same at every call, whatever else happens in the run."""
@@ -180,7 +183,7 @@ class Group(Parameters):
         return self.members * (n_markets if self.margin == "isolated" else 1)
 
 
-class Cohort(mesa.Agent):  # type: ignore[misc]
+class Cohort(mesa.Agent):
     """A strategy and its rows in the tables."""
 
     def __init__(self, model: PerpModel, group: Group, number: int, recruits: Recruits) -> None:
@@ -191,6 +194,7 @@ class Cohort(mesa.Agent):  # type: ignore[misc]
         self.rows = recruits.rows
         self.accounts_from = int(recruits.rows[0])
         self.accounts_to = self.accounts_from + group.accounts(recruits.state.n_markets)
+        self.state = recruits.state
         self.view = View(recruits.state, recruits)
         self.memory = group.strategy.init(recruits)
 
@@ -201,10 +205,10 @@ class Cohort(mesa.Agent):  # type: ignore[misc]
     @property
     def equity(self) -> float:
         """USD of all its accounts at mark, as last assessed."""
-        return float(self.model.state.accounts["equity"][self.accounts_from : self.accounts_to].sum())
+        return float(self.state.accounts["equity"][self.accounts_from : self.accounts_to].sum())
 
 
-class Trader(mesa.Agent):  # type: ignore[misc]
+class Trader(mesa.Agent):
     """One account, scripted in plain Python: override `step` and call `buy`, `sell`, `close`, `position`, `equity`.
 
     Created before the first block with the USD it pays in; its account is one of the rows the model keeps free (`spare_accounts`).
@@ -212,6 +216,7 @@ class Trader(mesa.Agent):  # type: ignore[misc]
 
     def __init__(self, model: PerpModel, capital: float = 10_000.0, latency: int = 0, leverage_limit: float = 0.0) -> None:
         super().__init__(model)
+        self.state = model.state
         self.row = model.open_account(capital, latency, leverage_limit)
         rows = np.array([self.row], np.int64)
         self._orders = OrderSheet(model.state, rows, 0, np.array([latency], np.int64))
@@ -221,7 +226,7 @@ class Trader(mesa.Agent):  # type: ignore[misc]
         """Does nothing until overridden."""
 
     def _market(self, symbol: str) -> int:
-        symbols = self.model.state.symbols
+        symbols = self.state.symbols
         if symbol not in symbols:
             raise KeyError(f"no market {symbol!r}; there are {', '.join(symbols)}")
         return int(symbols.index(symbol))
@@ -256,17 +261,16 @@ class Trader(mesa.Agent):  # type: ignore[misc]
     def position(self, symbol: str) -> float:
         """Coins held, long > 0."""
         market = self._market(symbol)
-        state = self.model.state
-        return float(state.positions["lots"][self.row, market] * state.markets["lot"][market])
+        return float(self.state.positions["lots"][self.row, market] * self.state.markets["lot"][market])
 
     def price(self, symbol: str, what: str = "mark") -> float:
         """USD per coin: mark, oracle or index."""
-        return float(self.model.state.markets[what][self._market(symbol)])
+        return float(self.state.markets[what][self._market(symbol)])
 
     @property
     def equity(self) -> float:
         """USD at mark, as last assessed."""
-        return float(self.model.state.accounts["equity"][self.row])
+        return float(self.state.accounts["equity"][self.row])
 
 
 def enlist(state: State, group: Group, number: int, first_account: int, seed: int) -> Recruits:

@@ -49,7 +49,7 @@ class OrderSheet:
     def market(self, who: Mask, market: int, side: Numbers, size: Numbers, *, reduce_only: bool = False) -> None:
         """Takes what the book offers at once, up to 10 % beyond the mark price."""
         sides = self._sides(side)
-        limit = float(self._state.markets["mark"][market]) * (1.0 + REACH * sides)
+        limit = np.float64(self._state.markets["mark"][market]) * (1.0 + REACH * sides)
         flags = IMMEDIATE_OR_CANCEL | (REDUCE_ONLY if reduce_only else 0)
         self._write(who, PLACE, market, sides, size, limit, flags, NEVER, 0.0)
 
@@ -85,7 +85,7 @@ class OrderSheet:
     ) -> None:
         """A market order that waits until the oracle (or mark) price is at or `above` / below `trigger` USD: a stop or a take-profit."""
         sides = self._sides(side)
-        limit = np.asarray(trigger, np.float64) * (1.0 + REACH * sides)
+        limit: NDArray[np.float64] = np.asarray(trigger, np.float64) * (1.0 + REACH * sides)
         flags = IMMEDIATE_OR_CANCEL | REDUCE_ONLY * reduce_only | TRIGGER_ABOVE * above | TRIGGER_ON_MARK * on_mark
         self._write(who, CONDITIONAL, market, sides, size, limit, flags, NEVER, trigger)
 

@@ -119,7 +119,7 @@ def order_handle(orders, row):
 def is_live(orders, handle):
     """Whether a handle still names a resting order."""
     row = handle & 0xFFFFFFFF
-    return 0 < (handle >> 32) and row < orders.shape[0] and orders[row].generation == (handle >> 32) and orders[row].lots > 0
+    return (handle >> 32) > 0 and row < orders.shape[0] and orders[row].generation == (handle >> 32) and orders[row].lots > 0
 
 
 @inline

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from abm.kernels.compiled import kernel
 from abm.kernels.liquidation import distance_to_fillable, fillable_price, is_more_urgent
 from abm.kernels.margin import is_liquidatable, position_margin

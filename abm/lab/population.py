@@ -44,7 +44,7 @@ class Member(Shape):
             documented_keys(f"Group of {name}", inspect.cleandoc(cls.__doc__ or ""), keys_of(cls), name)
             for name, cls in self.strategies.variants.items()
         ]
-        return Union[tuple(models)] if models else dict[str, Any]  # noqa: UP007
+        return Union[tuple(models)] if models else dict[str, Any]
 
 
 @dataclass(frozen=True)

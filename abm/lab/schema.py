@@ -110,7 +110,7 @@ class Variant(Shape):
 
     def schema_type(self) -> Any:
         models = [documented_model(cls, name) for name, cls in self.variants.items()]
-        return Union[tuple(models)] if models else dict[str, Any]  # noqa: UP007
+        return Union[tuple(models)] if models else dict[str, Any]
 
     def _require_in_bounds(self, distribution: Distribution) -> None:
         edges = distribution.quantile(np.array([ONE_IN_A_MILLION, 1.0 - ONE_IN_A_MILLION])).tolist()
@@ -143,7 +143,7 @@ class Entries(Shape):
 
     def schema_type(self) -> Any:
         item = self.item.schema_type()
-        return Union[list[item], dict[str, item]]  # type: ignore[valid-type]  # noqa: UP007
+        return Union[list[item], dict[str, item]]  # type: ignore[valid-type]
 
     def _named(self, name: str, entry: Any) -> Any:
         if isinstance(entry, dict) and isinstance(self.item, Table):

@@ -280,7 +280,7 @@ class OneOf(Shape):
         return next(member for member in self.members if member.accepts(value)).read(value)
 
     def schema_type(self) -> Any:
-        return Union[tuple(member.schema_type() for member in self.members)]  # noqa: UP007
+        return Union[tuple(member.schema_type() for member in self.members)]
 
 
 def each(entries: Iterable[tuple[int | str, Shape, Any]]) -> Sequence[Any]:

@@ -6,11 +6,9 @@ import math
 from abc import abstractmethod
 from dataclasses import dataclass
 
-import numpy as np
-
 from abm.mechanisms.rule import Rule
 from abm.parameters import parameter
-from abm.state import empty_table, LIQUIDATION_TERMS, Table
+from abm.state import LIQUIDATION_TERMS, Table, empty_table
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ import numpy as np
 from abm.kernels.margin import maintenance_margin_fraction
 from abm.mechanisms.rule import Rule
 from abm.parameters import parameter, per_market
-from abm.state import empty_table, MARGIN_TIER, State
+from abm.state import MARGIN_TIER, State, empty_table
 
 PerMarket = float | tuple[float, ...]
 

@@ -24,7 +24,7 @@ LISTINGS = (
 
 
 def dydx_v4() -> Venue:
-    """dYdX v4 as its documentation describes large markets: 5 % initial and 3 % maintenance margin, no open-interest scaling.
+    """DYdX v4 as its documentation describes large markets: 5 % initial and 3 % maintenance margin, no open-interest scaling.
 
     Liquidation terms, oracle threshold and fee tiers are those of the chain's genesis (dydxprotocol/v4-chain,
     `protocol/testing/genesis.sh`, `protocol/x/feetiers/types/genesis.go`); blocks are taken as one second instead of 1.1.
