@@ -17,7 +17,7 @@ from abm.kernels.spot import move_world
 from abm.mechanisms.venue import Venue
 from abm.parameters import ParameterError
 from abm.recorder import Recorder, Recording
-from abm.state import Capacity, State
+from abm.state import FUND, Capacity, State, empty_table
 from abm.worlds.gas import Gas
 from abm.worlds.spot import Spot
 from abm.worlds.world import Setting, World
@@ -116,14 +116,23 @@ class PerpModel(mesa.Model):
     def _open_venue(self, venue: Venue) -> None:
         state = self.state
         self.rules = venue
-        state.funds["balance"][0] = venue.insurance_fund
-        state.venue["net_deposits"] = venue.insurance_fund
         kinds = ("margin", "ordering", "clearing", "oracle", "mark", "funding", "fees", "liquidation", "enforcement", "deleveraging")
         self.memory = {kind: getattr(venue, kind).init(state, self.seed) for kind in kinds}
         self._guards = [(guard, guard.init(state, self.seed)) for guard in venue.guards]
-        state.venue["isolated_markets"] = int(np.count_nonzero(state.markets["isolated_only"]))
+        self._open_funds(venue)
         state.liquidation_terms[:] = venue.liquidation.terms()
         state.liquidation_terms["reward"], state.liquidation_terms["fixed_reward"] = venue.enforcement.reward()
+
+    def _open_funds(self, venue: Venue) -> None:
+        """One fund for all cross-margined markets, and one for each market that may only be held alone (dYdX v4)."""
+        state = self.state
+        alone = np.flatnonzero(state.markets["isolated_only"])
+        state.venue["isolated_markets"] = len(alone)
+        state.funds = empty_table(1 + len(alone), FUND)
+        state.markets["fund"][alone] = 1 + np.arange(len(alone))
+        state.funds["balance"][0] = venue.insurance_fund
+        state.funds["balance"][1:] = [venue.listings[k].insurance_fund for k in alone]
+        state.venue["net_deposits"] += state.funds["balance"].sum()
 
     def open_account(self, capital: float, latency: int = 0, leverage_limit: float = 0.0) -> int:
         """Opens one of the spare accounts with `capital` USD for a scripted trader; returns its row.
