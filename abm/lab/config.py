@@ -1,6 +1,7 @@
 """An experiment: everything that decides what a run computes, read from a TOML file or made in Python.
 
 title, question, description        text for the report
+extends                             another experiment file, of which this one replaces what it names
 [run] [record]                      how long, which seed, what is written down how often
 [venue]                             a preset and what differs from it, or every rule by itself
 [world] [spot] [gas]                what happens outside the venue
@@ -29,7 +30,7 @@ from abm.lab.population import Population, plain_population
 from abm.lab.recorded_bars import RecordedBars
 from abm.lab.schema import INSTEAD, Table, Variant, field_key, place_of_problem
 from abm.lab.shapes import Place, problems_of
-from abm.lab.toml_text import key_text, read_toml
+from abm.lab.toml_text import key_text, read_toml, value_text
 from abm.mechanisms.venue import Venue
 from abm.parameters import ParameterError, Parameters, parameter
 from abm.recorder import Recording
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 
 INSTEAD[World] = {Replay.__name__: RecordedBars}
 
+EXTENDS = "extends"
 MOST_SECONDS = 10 * 366 * 86_400.0
 NOT_IDENTITY = ("name", "title", "question", "description")
 
@@ -142,7 +144,22 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> Experiment:
     are missing or not sound.
     """
     file = Path(path)
-    return read_experiment(read_toml(path), overrides, source=str(path), folder=file.parent, name=file.stem)
+    return read_experiment(_extended(file, ()), overrides, source=str(path), folder=file.parent, name=file.stem)
+
+
+def _extended(file: Path, through: tuple[Path, ...]) -> dict[str, Any]:
+    """The contents of a file over those of the file that its key `extends` names, beside it; a table of another kind replaces."""
+    here = file.resolve()
+    if here in through:
+        raise InputError(f"{file}: extends: goes in a circle through {', '.join(path.name for path in through)}")
+    table = read_toml(file)
+    if EXTENDS not in table:
+        return table
+    base = table.pop(EXTENDS)
+    if not isinstance(base, str):
+        raise InputError(f"{file}: extends: {value_text(base)} is not the name of an experiment file")
+    result: dict[str, Any] = merged(_extended(file.parent / base, (*through, here)), table)
+    return result
 
 
 def read_experiment(
