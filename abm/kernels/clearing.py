@@ -78,6 +78,23 @@ def change_position(positions, i, k, lots, value):
 
 
 @inline
+def settle_rounding(accounts, positions, funds, fund, i, value):
+    """Moves what rounding left in an account that a close of `value` USD at its bankruptcy price has emptied into the fund.
+
+    Without it an account could stay below zero for ever by a fraction of a millionth and keep withdrawals blocked.
+    """
+    dust = accounts[i].collateral
+    if dust == 0.0 or abs(dust) > 1e-9 * value:
+        return
+    for k in range(positions.shape[1]):
+        if positions[i, k].lots != 0:
+            return
+    accounts[i].collateral = 0.0
+    accounts[i].liquidation -= dust
+    funds[fund].balance += dust
+
+
+@inline
 def may_hold(venue, accounts, positions, markets, i, k):
     """Whether isolation lets account i hold market k: an isolated account only its own, an isolated-only market only alone."""
     only = accounts[i].isolated_market
@@ -212,6 +229,8 @@ def match(
         venue[0].fees += taker_fee + maker_fee
         change_position(positions, i, k, change, side * value)
         change_position(positions, maker, k, -change, -side * value)
+        if liquidation:
+            settle_rounding(accounts, positions, funds, fund, i, value)
         markets[k].open_interest = interest
         markets[k].volume += value
         markets[k].trades += 1

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from abm.kernels.clearing import change_position, may_change
+from abm.kernels.clearing import change_position, may_change, settle_rounding
 from abm.kernels.compiled import inline, kernel
 from abm.kernels.liquidation import bankruptcy_price
 from abm.kernels.margin import account_risk, account_risk_after, open_interest_change, position_margin, transition_result
@@ -51,7 +51,7 @@ def profit_leverage_score(profit_fraction, leverage):
 
 
 @inline
-def deleverage(venue, accounts, positions, markets, margin_tiers, deleveragings, i, j, k, lots, price):
+def deleverage(venue, accounts, positions, markets, margin_tiers, funds, deleveragings, i, j, k, lots, price):
     """Closes `lots` > 0 of account i's position in market k against account j's at `price` USD, if both may make the change.
 
     Returns whether it happened. Neither position may flip; a change that leaves either account worse than the collateral rule allows
@@ -91,6 +91,7 @@ def deleverage(venue, accounts, positions, markets, margin_tiers, deleveragings,
     accounts[j].collateral += side * value
     accounts[i].deleveraging += haircut
     accounts[j].deleveraging -= haircut
+    settle_rounding(accounts, positions, funds, markets[k].fund, i, value + abs(equity))
     markets[k].open_interest = interest
     markets[k].deleveraged += value
     n = venue[0].deleveragings
@@ -133,9 +134,12 @@ def can_be_deleveraged(venue, accounts, positions, markets, margin_tiers, liquid
 
 @kernel
 def deleverage_against_random(
-    venue, accounts, positions, markets, margin_tiers, liquidations, deleveragings, key, attempts, most_scanned
+    venue, accounts, positions, markets, margin_tiers, funds, liquidations, deleveragings, key, attempts, most_scanned
 ):
-    """For up to `attempts` positions: walks the accounts from a random start, at most `most_scanned` of them; each takes what it can."""
+    """For up to `attempts` positions: walks the accounts on the other side from a random one of them on, at most `most_scanned`.
+
+    Each takes what it can. The start is drawn among accounts that hold the other side, so bystanders do not change who it is.
+    """
     if venue[0].liquidatable == 0:
         return
     n_accounts = accounts.shape[0]
@@ -149,16 +153,28 @@ def deleverage_against_random(
         if attempts == 0:
             return
         attempts -= 1
-        start = int(uniform(key, venue[0].block, i, k) * n_accounts)
-        for step in range(min(n_accounts, most_scanned)):
-            j = (start + step) % n_accounts
+        side = 1 if positions[i, k].lots > 0 else -1
+        opposite = 0
+        for j in range(n_accounts):
+            if positions[j, k].lots * side < 0:
+                opposite += 1
+        passed_over = int(uniform(key, venue[0].block, i, k) * opposite)
+        start = 0
+        while passed_over > 0 or (opposite > 0 and positions[start, k].lots * side >= 0):
+            if positions[start, k].lots * side < 0:
+                passed_over -= 1
+            start += 1
+        scanned = 0
+        for step in range(n_accounts):
             held = positions[i, k].lots
-            if held == 0:
+            if held == 0 or scanned == most_scanned:
                 break
-            if j != i and positions[j, k].lots * held < 0:
+            j = (start + step) % n_accounts
+            if positions[j, k].lots * side < 0:
+                scanned += 1
                 lots = min(abs(held), abs(positions[j, k].lots))
                 price = account_bankruptcy_price(accounts, positions, markets, margin_tiers, i, k)
-                deleverage(venue, accounts, positions, markets, margin_tiers, deleveragings, i, j, k, lots, price)
+                deleverage(venue, accounts, positions, markets, margin_tiers, funds, deleveragings, i, j, k, lots, price)
 
 
 @inline
@@ -179,7 +195,7 @@ def score_counterparty(accounts, positions, markets, margin_tiers, j, k, rank):
 
 @kernel
 def deleverage_by_rank(
-    venue, accounts, positions, markets, margin_tiers, liquidations, deleveragings, rows, scores, rank, attempts
+    venue, accounts, positions, markets, margin_tiers, funds, liquidations, deleveragings, rows, scores, rank, attempts
 ):
     """For up to `attempts` positions: closes them against the highest-ranked accounts on the other side, the top first.
 
@@ -211,12 +227,12 @@ def deleverage_by_rank(
             j = rows[order[r]]
             lots = min(abs(held), abs(positions[j, k].lots))
             price = account_bankruptcy_price(accounts, positions, markets, margin_tiers, i, k)
-            deleverage(venue, accounts, positions, markets, margin_tiers, deleveragings, i, j, k, lots, price)
+            deleverage(venue, accounts, positions, markets, margin_tiers, funds, deleveragings, i, j, k, lots, price)
 
 
 @kernel
 def deleverage_pro_rata(
-    venue, accounts, positions, markets, margin_tiers, liquidations, deleveragings, rows, scores, by_profit, attempts
+    venue, accounts, positions, markets, margin_tiers, funds, liquidations, deleveragings, rows, scores, by_profit, attempts
 ):
     """For up to `attempts` positions: closes them against all accounts on the other side in proportion to their size or profit.
 
@@ -254,7 +270,7 @@ def deleverage_pro_rata(
             lots = min(int(wanted * (scores[r] / total)), abs(positions[j, k].lots), abs(positions[i, k].lots))
             if lots > 0:
                 price = account_bankruptcy_price(accounts, positions, markets, margin_tiers, i, k)
-                deleverage(venue, accounts, positions, markets, margin_tiers, deleveragings, i, j, k, lots, price)
+                deleverage(venue, accounts, positions, markets, margin_tiers, funds, deleveragings, i, j, k, lots, price)
         order = np.argsort(-scores[:count], kind="mergesort")
         for r in range(count):
             left = abs(positions[i, k].lots)
@@ -264,4 +280,4 @@ def deleverage_pro_rata(
             lots = min(left, abs(positions[j, k].lots))
             if lots > 0:
                 price = account_bankruptcy_price(accounts, positions, markets, margin_tiers, i, k)
-                deleverage(venue, accounts, positions, markets, margin_tiers, deleveragings, i, j, k, lots, price)
+                deleverage(venue, accounts, positions, markets, margin_tiers, funds, deleveragings, i, j, k, lots, price)

@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
-from abm.kernels.compiled import kernel
+import math
+
+from abm.kernels.compiled import inline, kernel
 from abm.kernels.liquidation import distance_to_fillable, fillable_price, is_more_urgent
 from abm.kernels.margin import is_liquidatable, position_margin
+from abm.kernels.random import uniform
 from abm.kernels.transactions import submit_liquidation
 from abm.state import NOBODY
 
 
+@inline
+def is_scan_block(block, scan_blocks, at_random, key):
+    """Whether accounts are looked at in this block: every `scan_blocks` blocks, or at random with that mean waiting time.
+
+    At random it is a Poisson process of rate 1 / scan_blocks: a block contains a scan with probability 1 - exp(-1 / scan_blocks).
+    """
+    if at_random:
+        return scan_blocks <= 0.0 or uniform(key, block, 0, 0) < -math.expm1(-1.0 / scan_blocks)
+    return scan_blocks <= 1.0 or block % int(scan_blocks) == 0
+
+
 @kernel
-def submit_protocol_liquidations(venue, accounts, positions, markets, margin_tiers, transactions, terms, rows, urgency, lag, attempts):
+def submit_protocol_liquidations(
+    venue, accounts, positions, markets, margin_tiers, transactions, terms, rows, urgency, lag, attempts, scan_blocks, at_random,
+    key,
+):  # fmt: skip
     """Submits a liquidation for up to `attempts` accounts that have been below maintenance margin for `lag` blocks or more.
 
     The worst first: by the largest relative distance of the fillable from the mark price over the account's positions, then by
@@ -19,6 +36,8 @@ def submit_protocol_liquidations(venue, accounts, positions, markets, margin_tie
     if venue[0].liquidatable == 0:
         return
     block = venue[0].block
+    if not is_scan_block(block, scan_blocks, at_random, key):
+        return
     count = 0
     for i in range(accounts.shape[0]):
         equity = accounts[i].equity

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from abm.kernels.enforcement import submit_protocol_liquidations
 from abm.mechanisms.rule import Rule
 from abm.parameters import parameter
 from abm.state import State
+from abm.streams import stream_key
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,33 +30,48 @@ class Enforcement(Rule):
 
 
 class Queue(NamedTuple):
-    """Scratch space for sorting the accounts to be liquidated."""
+    """Scratch space for sorting the accounts to be liquidated, and when they are looked at."""
 
     rows: NDArray[np.int64]
     urgency: NDArray[np.float64]
+    scan_blocks: float
+    key: np.uint64
 
 
 @dataclass(frozen=True, kw_only=True)
 class ProtocolEnforcement(Enforcement):
     """The protocol scans every account in every block and sends the worst first, with no reward and no gas (dYdX v4's daemon).
 
-    A breach that a block's oracle price causes is executed `lag_blocks` later; on dYdX it is the next block.
+    A breach that a block's oracle price causes is executed `lag_blocks` later; on dYdX it is the next block. With `scan_seconds` it
+    looks only so often: on a fixed grid of blocks ("fixed"), or as a Poisson process with that mean waiting time ("random"), as one
+    keeper of that rate would.
     """
 
     lag_blocks: int = parameter(1, unit="blocks", least=0, most=1_000_000)
     attempts_per_block: int = parameter(50, unit="accounts per block", least=1, most=1_000_000)
+    scan_seconds: float = parameter(0.0, unit="seconds between scans", least=0.0, most=1e9, about="0: every block")
+    scans: Literal["fixed", "random"] = parameter("fixed", unit="fixed or random")
+
+    def inconsistencies(self) -> list[str]:
+        if self.scans in ("fixed", "random"):
+            return []
+        return [f"ProtocolEnforcement.scans: {self.scans!r} is not one of 'fixed', 'random'"]
 
     def reward(self) -> tuple[float, float]:
         return 0.0, 0.0
 
     def init(self, state: State, seed: int) -> Queue:
         room = 4 * self.attempts_per_block
-        return Queue(np.zeros(room, np.int64), np.zeros((room, 2), np.float64))
+        scan_blocks = self.scan_seconds / state.seconds_per_block
+        if self.scans == "fixed":
+            scan_blocks = float(round(scan_blocks))
+        return Queue(np.zeros(room, np.int64), np.zeros((room, 2), np.float64), scan_blocks, stream_key(seed, "enforcement"))
 
     def enforce(self, state: State, memory: Queue) -> None:
         submit_protocol_liquidations(
-            state.venue, state.accounts, state.positions, state.markets, state.margin_tiers, state.transactions, state.liquidation_terms,
-            memory.rows, memory.urgency, self.lag_blocks, self.attempts_per_block,
+            state.venue, state.accounts, state.positions, state.markets, state.margin_tiers, state.transactions,
+            state.liquidation_terms, memory.rows, memory.urgency, self.lag_blocks, self.attempts_per_block, memory.scan_blocks,
+            self.scans == "random", memory.key,
         )  # fmt: skip
 
 

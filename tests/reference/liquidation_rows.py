@@ -130,7 +130,7 @@ def deleverage(row: Inputs) -> Answer:
         price = deleveraging.account_bankruptcy_price(*tables, 0, k)
     closing = -math.copysign(1.0, sizes[0].get(k, 0.0)) * row["size_delta"]
     lots = round(closing / float(state.markets["lot"][k]))
-    if not deleveraging.deleverage(state.venue, *tables, state.deleveragings, 0, 1, k, lots, price):
+    if not deleveraging.deleverage(state.venue, *tables, state.funds, state.deleveragings, 0, 1, k, lots, price):
         return {"ok": False}
     answer: Answer = {"ok": True}
     for i, side in enumerate(sides):
