@@ -91,7 +91,9 @@ class TestCircuitBreaker:
 
     def test_gap_must_last_for_the_window(self) -> None:
         breaker = CircuitBreaker(watched="gap", threshold=0.05, window_seconds=3.0, halt_seconds=2.0)
-        assert halts(breaker, [94, 94, 100, 94, 94, 94, 94, 94], price="mark") == [False] * 5 + [True, True, False]
+        path = [94, 94, 100, *[94] * 8]
+        # halted in block 5, resumed in block 7, and again after three more blocks
+        assert halts(breaker, path, price="mark") == [False] * 5 + [True] * 2 + [False] * 3 + [True]
 
     def test_calm_rule_waits(self) -> None:
         breaker = CircuitBreaker(
@@ -112,6 +114,25 @@ class TestCircuitBreaker:
             seen.append(state.markets["status"].tolist())
         assert seen == [[ACTIVE] * 2, [HALTED] * 2, [HALTED] * 2, [ACTIVE] * 2]
 
+    @pytest.mark.parametrize(("together", "resumed"), [(True, False), (False, True)])
+    def test_calm_of_all_markets_counts_when_they_halt_together(self, together: bool, resumed: bool) -> None:
+        state = venue(("BTC", "ETH"))
+        breaker = CircuitBreaker(
+            threshold=0.5,
+            window_seconds=3.0,
+            halt_seconds=2.0,
+            resume="calm",
+            resume_threshold=0.02,
+            resume_window_seconds=2.0,
+            all_markets=together,
+        )
+        memory = breaker.init(state, 1)
+        for block, (first, second) in enumerate([(100, 100), (40, 95), (40, 100), (40, 95), (40, 100)]):
+            state.venue["block"] = block
+            state.markets["oracle"] = first, second
+            breaker.watch(state, memory)
+        assert (state.markets["status"][0] == ACTIVE) == resumed
+
     def test_one_market_alone(self) -> None:
         state = venue(("BTC", "ETH"))
         assert halts(self.BREAKER, [100.0, 80.0], state)[-1]
@@ -131,6 +152,7 @@ class TestCircuitBreaker:
             for guard, memory in zip(guards, memories, strict=True):
                 guard.watch(state, memory)
             halted.append(bool(state.markets["status"][0] == HALTED))
+            assert state.markets["halted_until"][0] == (6 if block >= 1 else 0)
         assert halted == [False] + [True] * 5 + [False] * 2
 
     def test_leaves_the_halt_of_somebody_else_alone(self) -> None:
@@ -170,6 +192,7 @@ class TestCapacity:
             (25e6, 1e5, 0.01, 3600, 250_000, 1.0, 250_000),
             (1e6, 1e5, 0.01, 3600, 0, 12.0, 333.333333),
             (20e6, 1e5, 0.01, 3600, 329_000, 1.15, 328_936.111112),
+            (0.0, 1e5, 0.01, 3600, 500_000, 36.0, 496_000),  # by hand: 1 % of what is above the baseline
             (20e6, 1e6, 0.1, 86_400, 3.5e6, 1.15, 3_499_973.37963),
         ],
     )

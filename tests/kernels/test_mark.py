@@ -136,6 +136,18 @@ class TestRules:
         assert memory["weight"][0, 0] == 0.0
         assert memory["weight"][1, 0] > 0.0
 
+    def test_a_sample_after_a_gap_counts_for_the_whole_gap(self) -> None:
+        state = market()
+        rule = MedianMark(basis_seconds=150.0)
+        memory = rule.init(state, 1)
+        for block, bid, ask in [(0, 199, 201), (1, 0, 201), (2, 0, 201), (3, 209, 211)]:
+            state.venue["block"] = block
+            rule.update(book(state, bid=bid, ask=ask), memory)
+        # a basis of 0 that counted for one second, three seconds ago, and a basis of 5 that counts for three
+        decay = math.exp(-3 / 150)
+        average = memory["weighted_sum"][0, 0] / memory["weight"][0, 0]
+        assert average == pytest.approx(5.0 * 3.0 / (decay + 3.0))
+
     def test_seconds_count_not_blocks(self) -> None:
         def half_way(seconds_per_block: float) -> float:
             state = book(market(seconds_per_block=seconds_per_block), bid=199, ask=201, last=200)

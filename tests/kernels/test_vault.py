@@ -49,6 +49,30 @@ def test_short_vault_bids_above_the_oracle() -> None:
     ]
 
 
+def test_asks_are_rounded_up_and_bids_down() -> None:
+    # the same test: 1000 USD, no coins, at 50, in steps of 0.0005
+    table = quotes(
+        1000.0,
+        0,
+        oracle=50.0,
+        layers=2,
+        least_spread=0.003123,
+        buffer=0.0015,
+        skew_factor=0.554321,
+        size_fraction=0.1,
+        tick=0.0005,
+        lot=1e-9,
+    )
+    assert (table["tick"] * 0.0005).tolist() == pytest.approx([50.1565, 49.8435, 50.165, 49.826], abs=1e-9)
+    assert (table["lots"] * 1e-9).tolist() == pytest.approx([2.0] * 4)
+
+
+def test_leverage_is_known_to_a_millionth() -> None:
+    assert kernels.vault_leverage(3.0, 1.0, 1.0) == pytest.approx(0.333334, abs=1e-12)
+    assert kernels.vault_leverage(3.0, -1.0, 1.0) == pytest.approx(-0.333333, abs=1e-12)
+    assert kernels.vault_leverage(500.0, -0.5, 3000.0) == -3.0
+
+
 def test_close_only_vault_sells_no_more_than_it_holds() -> None:
     # the same test: 1000 USD and 0.5 coins at 3000
     table = quotes(
