@@ -19,7 +19,7 @@ SIMULATOR = sorted(path for path in PACKAGE.rglob("*.py") if "lab" not in path.r
 LIBRARIES = {
     "agents": {"mesa", "networkx", "numpy"},
     "kernels": {"numba", "numpy"},
-    "model.py": {"mesa", "numpy"},
+    "model.py": {"mesa", "numpy", "polars"},  # polars: only the type of the frames it hands on
     "recorder.py": {"numpy", "polars"},
     "testing.py": {"hypothesis", "numpy", "pytest"},
 }
