@@ -37,6 +37,7 @@ from abm.state import (
     CANCELLED,
     CONDITIONAL,
     DEPOSIT,
+    EXPIRED,
     FILLED,
     FUND_EXHAUSTED,
     GATED,
@@ -61,6 +62,8 @@ from abm.state import (
     WITHDRAW,
     WOULD_CROSS,
 )
+
+MOST_LOTS = 1 << 44  # of one order: times the highest tick it still fits into 63 bits
 
 
 @inline
@@ -296,8 +299,10 @@ def place(
     """Executes one order: takes what it can, rests what may rest. Returns FILLED (also when it rests) or why it failed or stopped."""
     if markets[k].status != ACTIVE:
         return MARKET_HALTED, lots
-    if tick < 1 or tick >= markets[k].ticks or lots <= 0 or (side != 1 and side != -1):
+    if tick < 1 or tick >= markets[k].ticks or lots <= 0 or lots > MOST_LOTS or (side != 1 and side != -1):
         return OUT_OF_RANGE, lots
+    if expires <= venue[0].block:
+        return EXPIRED, lots
     if not may_hold(venue, accounts, positions, markets, i, k):
         return ISOLATED_ONLY, lots
     reduce_only = flags & REDUCE_ONLY != 0
@@ -490,6 +495,8 @@ def add_conditional(venue, conditionals, i, k, side, flags, trigger, tick, lots,
 @inline
 def move_money(venue, accounts, positions, markets, margin_tiers, i, amount):
     """Pays `amount` USD into (> 0) or out of (< 0) account i; out only past the withdrawal gate and above initial margin."""
+    if not math.isfinite(amount):
+        return OUT_OF_RANGE
     if amount < 0.0:
         if venue[0].block < venue[0].withdrawals_blocked_until or -amount > venue[0].withdrawal_capacity:
             return GATED

@@ -69,10 +69,13 @@ def deleverage(venue, accounts, positions, markets, margin_tiers, funds, delever
     after, initial_after, maintenance_after = account_risk_after(
         accounts, positions, markets, margin_tiers, i, k, change, -side * value, interest
     )
-    # Closing exactly at the bankruptcy price leaves zero, up to rounding.
-    rounding = 1e-9 * (value + abs(equity) + abs(accounts[i].collateral))
-    if maintenance_after == 0.0 and abs(after) <= rounding:
+    # Closing exactly at the bankruptcy price leaves zero, or what is left its share of equity, up to rounding. The rest may be a few
+    # lots, whose own equity is smaller than the rounding of the account's.
+    size = value + abs(equity) + abs(accounts[i].collateral)
+    if maintenance_after == 0.0 and abs(after) <= 1e-9 * size:
         after = 0.0
+    elif maintenance > 0.0 and abs(after - equity * maintenance_after / maintenance) <= 1e-12 * size:
+        after = equity * maintenance_after / maintenance
     if transition_result(equity, initial, maintenance, after, initial_after, maintenance_after) != 0:
         return False
     if not may_change(accounts, positions, markets, margin_tiers, j, k, -change, side * value, interest):
@@ -214,8 +217,9 @@ def deleverage_by_rank(
             return
         attempts -= 1
         count = 0
+        side = 1 if positions[i, k].lots > 0 else -1
         for j in range(accounts.shape[0]):
-            if j != i and positions[j, k].lots * positions[i, k].lots < 0:
+            if positions[j, k].lots * side < 0:
                 rows[count] = j
                 scores[count] = -score_counterparty(accounts, positions, markets, margin_tiers, j, k, rank)
                 count += 1
@@ -253,9 +257,10 @@ def deleverage_pro_rata(
         attempts -= 1
         count = 0
         total = 0.0
+        side = 1 if positions[i, k].lots > 0 else -1
         for j in range(accounts.shape[0]):
             held = positions[j, k].lots
-            if j != i and held * positions[i, k].lots < 0:
+            if held * side < 0:
                 weight = float(abs(held))
                 if by_profit:
                     weight = max(held * markets[k].lot * markets[k].mark - positions[j, k].entry_value, 0.0)

@@ -73,9 +73,11 @@ def liquidation_size(size, price, min_notional, max_portion, notional_left, step
     """
     notional = abs(size) * price
     _, most = liquidatable_notional_bounds(notional, min_notional, max_portion)
-    coins = min(most, notional_left) / price
-    steps = math.floor(coins / step + 1e-9)
-    coins = min(max(steps * step, step), abs(size))
+    most = min(most, notional_left)
+    coins = abs(size)
+    if most < notional:  # a whole position must not lose a step to the rounding of a division
+        steps = math.floor(most / price / step + 1e-9)
+        coins = min(max(steps * step, step), coins)
     return -coins if size > 0.0 else coins
 
 

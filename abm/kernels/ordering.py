@@ -76,8 +76,10 @@ def arrange_transactions(venue, transactions, sequence, sort_keys, histogram, ke
 
     First cancellations if `cancels_first`, then higher fees if `by_fee`, then a priority drawn per account and block; transactions of
     one account keep the order in which it sent them. A priority per account, rather than a permutation of the list, means that
-    one order more or less does not reshuffle the rest.
+    one order more or less does not reshuffle the rest. Raises RuntimeError when more were submitted than the table holds.
     """
+    if venue[0].transactions > transactions.shape[0]:
+        raise RuntimeError("more transactions in one block than the venue has room for; raise Capacity.transactions")
     block = venue[0].block
     count = 0
     for t in range(venue[0].transactions):
