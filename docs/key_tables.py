@@ -13,6 +13,7 @@ from abm.agents.base import Group, Strategy
 from abm.distributions import Distribution
 from abm.lab.config import Run
 from abm.lab.kinds import kinds
+from abm.lab.plain import plain
 from abm.lab.recorded_bars import RecordedBars
 from abm.lab.schema import field_key, is_required, shapes_of
 from abm.lab.shapes import Choice
@@ -78,20 +79,24 @@ def section(name: str) -> str:
 
 
 def built_in(family_of: type[Parameters]) -> Mapping[str, type[Parameters]]:
+    """Variants of a family that are part of the package, by name."""
     return {name: cls for name, cls in kinds(family_of).items() if cls.__module__.startswith("abm.")}
 
 
 def family(heading: str, cls: type[Parameters]) -> str:
+    """What a family of rules is for, and a table for each of its variants."""
     about = first_sentence(cls)
     return f"#### {heading}\n\n{about}\n\n" + "".join(kind("#####", name, one) for name, one in built_in(cls).items())
 
 
 def kind(level: str, name: str, cls: type[Parameters]) -> str:
+    """Heading, meaning and keys of one variant."""
     table = keys(cls, ())
     return f'{level} `kind = "{name}"`\n\n{first_sentence(cls)}\n\n{table}'
 
 
 def first_sentence(cls: type[Parameters]) -> str:
+    """The first paragraph of what a class says about itself, on one line."""
     return " ".join((cls.__doc__ or "").split("\n\n")[0].split())
 
 
@@ -105,6 +110,7 @@ def keys(cls: type[Parameters], left_out: tuple[str, ...]) -> str:
 
 
 def row(field: dataclasses.Field[Any], shape: Any) -> tuple[str, str, str, str]:
+    """The cells of one parameter, in the order of HEAD."""
     unit = shape.expected if isinstance(shape, Choice) else field.metadata.get("unit", "")
     bounds = range_of(field)
     about = field.metadata.get("about", "")
@@ -113,6 +119,7 @@ def row(field: dataclasses.Field[Any], shape: Any) -> tuple[str, str, str, str]:
 
 
 def range_of(field: dataclasses.Field[Any]) -> str:
+    """The range of a parameter in words; nothing where there is none."""
     least, most = field.metadata.get("least", -math.inf), field.metadata.get("most", math.inf)
     if least > -math.inf and most < math.inf:
         return f"{least:g} to {most:g}"
@@ -122,8 +129,7 @@ def range_of(field: dataclasses.Field[Any]) -> str:
 
 
 def default_of(field: dataclasses.Field[Any]) -> str:
-    from abm.lab.plain import plain
-
+    """The default as the file would say it."""
     if is_required(field):
         return "required"
     value = field.default if field.default is not dataclasses.MISSING else field.default_factory()  # type: ignore[misc]

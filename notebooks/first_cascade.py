@@ -120,27 +120,25 @@ fuel_figure(as_it_was)
 # $$P - P_0\left(1 - \tfrac1L\right) = mP \quad\Rightarrow\quad P = P_0\,\frac{1 - 1/L}{1 - m}$$
 #
 # So it survives a fall of $1 - \frac{1 - 1/L}{1 - m}$ and not a step more. This is the **leverage barrier**. Each dot is one
-# account: its leverage before the crash, and how far the oracle's price had fallen when the venue first found it below
-# maintenance margin. No dot was told where to lie.
+# account: its leverage before the crash, and how far the price had fallen when the first piece of its position was sold.
+# No dot was told where to lie.
 
 # %%
 START = 14_400
-before = as_it_was["positions"].filter(pl.col("seconds") == START, pl.col("size") > 0)
-before = before.filter(pl.len().over("account") == 1).with_columns((pl.col("account_notional") / pl.col("equity")).alias("leverage"))
-first = as_it_was["liquidations"].filter(pl.col("seconds") > START, pl.col("size") > 0).group_by("account", "market").agg(pl.all().first())
-victims = before.join(first.select("account", "market", "trigger_block", "mark"), on=["account", "market"], suffix="_then")
-dots = victims.with_columns((1 - pl.col("mark_then") / pl.col("mark")).alias("fall"))
+longs = as_it_was["positions"].filter(pl.col("seconds") == START, pl.col("size") > 0)
+longs = longs.filter(pl.len().over("account") == 1).with_columns(leverage=pl.col("account_notional") / pl.col("equity"))
+sold = as_it_was["liquidations"].filter(pl.col("seconds") > START, pl.col("size") > 0)
+first_sold = sold.group_by("account", "market").agg(pl.col("mark").first().alias("mark_then"))
+dots = longs.join(first_sold, on=["account", "market"]).with_columns(fall=1 - pl.col("mark_then") / pl.col("mark"))
 
 leverage, m = np.linspace(2, 20, 200), 0.03
 barrier = 1 - (1 - 1 / leverage) / (1 - m)
 sns.set_theme(style="ticks", context="notebook")
 figure, axes = plt.subplots(figsize=(9, 4.5), layout="constrained")
 axes.plot(leverage, barrier, color="black", label="the law")
-markets = dots["market"].cast(pl.String)
-sns.scatterplot(
-    x=dots["leverage"], y=dots["fall"], hue=markets, hue_order=sorted(set(markets)), palette="colorblind", s=30, linewidth=0, ax=axes
-)
-axes.set(xlim=(2, 20), ylim=(0, None), xlabel="leverage before the crash", ylabel="fall of the price when first found")
+names = dots["market"].cast(pl.String)
+sns.scatterplot(x=dots["leverage"], y=dots["fall"], hue=names, hue_order=sorted(set(names)), palette="colorblind", s=30, ax=axes)
+axes.set(xlim=(2, 20), ylim=(0, None), xlabel="leverage before the crash", ylabel="fall of the price at the first sale")
 axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
 axes.legend(title=None, frameon=False)
 axes.set_title("Who falls when is known before the crash", loc="left", weight="bold")
@@ -187,8 +185,8 @@ assert late_oracle["markets"]["exogenous"].equals(as_it_was["markets"]["exogenou
 runs = {"oracle 2 s late": as_it_was, "oracle 60 s late": late_oracle}
 figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
 for (name, frames), colour in zip(runs.items(), ("#767676", "#d55e00"), strict=True):
-    sold = frames["liquidations"].filter(pl.col("seconds") > START).select("seconds", pl.col("notional").cum_sum() / 1e6)
-    left.plot((sold["seconds"] - START) / 60, sold["notional"], color=colour, label=name)
+    closed = frames["liquidations"].filter(pl.col("seconds") > START).select("seconds", pl.col("notional").cum_sum() / 1e6)
+    left.plot((closed["seconds"] - START) / 60, closed["notional"], color=colour, label=name)
     fund = frames["venue"].filter(pl.col("seconds") > START)
     right.plot((fund["seconds"] - START) / 60, fund["insurance_fund"] / 1e3, color=colour)
 left.set(title="Liquidated so far", ylabel="million USD", xlabel="minutes since the crash began", xlim=(0, 60))

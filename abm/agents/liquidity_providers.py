@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from abm.agents.base import Recruits, Strategy, View
 from abm.distributions import Distribution, LogNormal, Uniform
@@ -39,14 +40,17 @@ QUOTE = np.dtype(
 
 @kernel
 def decide_providers(
-    venue, accounts, positions, markets, transactions, members, quotes, key,
-    layers, layer_step, layer_growth, horizon, premium_share, requote_move, inventory_limit, calm_power, rest, lifetime, premium_weight,
+    venue, accounts, positions, markets, transactions, members, quotes, weights, key,
+    layers, layer_step, layer_growth, horizon, premium_share, requote_move, requote_share, inventory_limit, calm_power,
+    rest, lifetime, premium_weight,
 ):  # fmt: skip
     """Each member looks at every market and renews its quotes when the index or its inventory moved, or when they are due.
 
-    quotes (members, m): records of QUOTE. horizon: blocks over which inventory is at risk. requote_move: fraction of the index.
-    inventory_limit: inventory / capital at which the adding side is no longer quoted. calm_power: how strongly quoted size falls
-    with volatility. premium_share: how much of the usual premium a maker takes for fair. lifetime: blocks after which an order nobody renewed ends by itself.
+    quotes (members, m): records of QUOTE. horizon: blocks over which inventory is at risk. requote_move: fraction of the index;
+    requote_share: the same in calm half-spreads of the member; the larger counts. inventory_limit: inventory / equity at which the
+    adding side is no longer quoted. calm_power: how strongly quoted size falls with volatility. premium_share: how much of the
+    usual premium a maker takes for fair. weights (m,): quoted size of each market, 1 on average. lifetime: blocks after which an
+    order that nobody renewed ends by itself.
     """
     block = venue[0].block
     for j in range(members.shape[0]):
@@ -66,6 +70,7 @@ def decide_providers(
                 quotes[j, k].price = 0.0
                 submit_cancel_all(venue, transactions, i + k * members[j].stride, k, members[j].latency)
             continue
+        patience = max(requote_move, requote_share / members[j].arrival_decay)
         for k in range(markets.shape[0]):
             i = members[j].row + k * members[j].stride
             index = markets[k].index
@@ -75,24 +80,25 @@ def decide_providers(
             if bid > 0 and ask < markets[k].ticks:
                 premium = 0.5 * (bid + ask) * markets[k].tick / index - 1.0
                 quotes[j, k].premium += (min(max(premium, -0.02), 0.02) - quotes[j, k].premium) * premium_weight
-            moved = abs(index - quotes[j, k].price) > requote_move * index
+            moved = abs(index - quotes[j, k].price) > patience * index
             if not moved and held == quotes[j, k].lots and block < quotes[j, k].due:
                 continue
             if held != quotes[j, k].lots and not moved and block < quotes[j, k].due:
                 change = abs(held - quotes[j, k].lots) * markets[k].lot * index
-                if change < 0.1 * members[j].notional:
+                if change < 0.1 * members[j].notional * weights[k]:
                     continue
             quotes[j, k].price = index
             quotes[j, k].lots = held
             quotes[j, k].due = block + waiting_time(uniform(key, block, j, k), members[j].refresh)
             submit_cancel_all(venue, transactions, i, k, members[j].latency)
-            unit = members[j].notional / layers
+            quoted = members[j].notional * weights[k]
+            unit = quoted / layers
             inventory = held * markets[k].lot * index / unit
             variance = markets[k].variance_now * horizon
             spread = optimal_spread(members[j].risk_aversion, variance, members[j].arrival_decay)
             centre = reservation_price(premium_share * quotes[j, k].premium, inventory, members[j].risk_aversion, variance)
             centre = min(max(centre, -0.05), 0.05)
-            size = members[j].notional * min(1.0, stress(markets, k) ** -calm_power)
+            size = quoted * min(1.0, stress(markets, k) ** -calm_power)
             exposure = held * markets[k].lot * index / max(equity, 1.0)
             weight = 0.0
             for layer in range(layers):
@@ -119,10 +125,11 @@ def decide_providers(
 
 
 class ProviderMemory(NamedTuple):
-    """Members, their quotes (members, m), their random stream, and times in blocks."""
+    """Members, their quotes (members, m), the markets' weights (m,), their random stream, and times in blocks."""
 
     members: Table
     quotes: Table
+    weights: NDArray[np.float64]
     key: np.uint64
     horizon: float
     rest: int
@@ -138,23 +145,33 @@ class LiquidityProviders(Strategy):
     after a loss of `loss_limit` from its highest equity a maker pulls all quotes and rests.
     """
 
-    half_spread: Distribution | float = parameter(Uniform(low=0.0001, high=0.0006), unit="fraction of the index, when calm", least=1e-6)
+    half_spread: Distribution | float = parameter(
+        LogNormal(median=0.00015, sigma=0.9, highest=0.002), unit="fraction of the index, when calm", least=1e-6
+    )
     risk_aversion: Distribution | float = parameter(
         LogNormal(median=6.0, sigma=0.5), unit="per quoted unit of inventory and unit of return", least=0.0
     )
-    quoted_share: Distribution | float = parameter(0.2, unit="of capital, per side and market", least=0.0)
-    layers: int = parameter(6, unit="price levels per side", least=1, most=100)
-    layer_step: float = parameter(1.0, unit="half-spreads between layers, growing outward", least=0.0)
-    layer_growth: float = parameter(1.5, unit="size of a layer over the one before", least=0.1, most=10.0)
+    quoted_share: Distribution | float = parameter(0.025, unit="of capital, per side and market, on average", least=0.0)
+    market_shares: tuple[float, ...] = parameter((), unit="shares of what is quoted, one per market; empty = equal", least=0.0)
+    layers: int = parameter(5, unit="price levels per side", least=1, most=100)
+    layer_step: float = parameter(1.5, unit="half-spreads between layers, growing outward", least=0.0)
+    layer_growth: float = parameter(1.3, unit="size of a layer over the one before", least=0.1, most=10.0)
     horizon_seconds: float = parameter(900.0, unit="seconds", least=0.0, about="over which inventory is thought to be at risk")
-    requote_move: float = parameter(0.0003, unit="fraction of the index", least=0.0, most=1.0)
-    refresh_seconds: Distribution | float = parameter(20.0, unit="seconds, mean", least=0.0)
+    requote_move: float = parameter(
+        0.00005, unit="fraction of the index", least=0.0, most=1.0, about="quotes are renewed beyond it"
+    )
+    requote_share: float = parameter(
+        1.0, unit="of the member's calm half-spread", least=0.0, about="likewise; the larger of the two counts"
+    )
+    refresh_seconds: Distribution | float = parameter(60.0, unit="seconds, mean", least=0.0)
     lifetime_seconds: float = parameter(300.0, unit="seconds", least=1e-3, about="after which an order nobody renewed ends")
-    inventory_limit: float = parameter(4.0, unit="inventory over equity", least=0.0)
+    inventory_limit: float = parameter(2.5, unit="inventory over equity", least=0.0)
     calm_power: float = parameter(1.0, unit="dimensionless", least=0.0, most=10.0, about="quoted size falls with volatility^-power")
-    loss_limit: Distribution | float = parameter(Uniform(low=0.03, high=0.15), unit="fraction of the highest equity", least=0.0, most=1.0)
-    rest_seconds: float = parameter(900.0, unit="seconds", least=0.0, about="away after a loss")
-    premium_share: float = parameter(0.5, unit="of the usual premium, taken for fair", least=0.0, most=1.0)
+    loss_limit: Distribution | float = parameter(
+        Uniform(low=0.03, high=0.15), unit="fraction of the highest equity", least=0.0, most=1.0
+    )
+    rest_seconds: float = parameter(300.0, unit="seconds", least=0.0, about="away after a loss")
+    premium_share: float = parameter(0.8, unit="of the usual premium, taken for fair", least=0.0, most=1.0)
     premium_seconds: float = parameter(1800.0, unit="seconds", least=1e-3, about="half-life of the premium a maker takes for usual")
 
     def init(self, recruits: Recruits) -> ProviderMemory:
@@ -167,9 +184,11 @@ class LiquidityProviders(Strategy):
         table["loss_limit"] = recruits.draw("loss limit", self.loss_limit)
         table["highest_equity"] = recruits.capital
         table["refresh"] = refresh
+        shares = np.array(self.market_shares or [1.0] * state.n_markets)
         return ProviderMemory(
             table,
             empty_table((recruits.members, state.n_markets), QUOTE),
+            shares / shares.mean(),
             recruits.key("quotes"),
             self.horizon_seconds / state.seconds_per_block,
             state.blocks(self.rest_seconds),
@@ -180,7 +199,8 @@ class LiquidityProviders(Strategy):
     def decide(self, view: View, memory: ProviderMemory) -> None:
         state = view.state
         decide_providers(
-            state.venue, state.accounts, state.positions, state.markets, state.transactions, memory.members, memory.quotes, memory.key,
-            self.layers, self.layer_step, self.layer_growth, memory.horizon, self.premium_share, self.requote_move,
-            self.inventory_limit, self.calm_power, memory.rest, memory.lifetime, memory.premium_weight,
+            state.venue, state.accounts, state.positions, state.markets, state.transactions, memory.members, memory.quotes,
+            memory.weights, memory.key, self.layers, self.layer_step, self.layer_growth, memory.horizon, self.premium_share,
+            self.requote_move, self.requote_share, self.inventory_limit, self.calm_power, memory.rest, memory.lifetime,
+            memory.premium_weight,
         )  # fmt: skip

@@ -33,7 +33,7 @@ SCALPER = [
     ("herding", "f8"),  # weight of what neighbours do
     ("entered", "i8"),  # side of the position it believes it has, 0 when flat
 ]
-REACH = 0.003  # how far a scalper's own order goes beyond the mark price
+REACH = 0.001  # how far a scalper's own order goes beyond the best price of the other side
 STOP_REACH = 0.05  # how far a triggered stop goes
 
 
@@ -41,9 +41,9 @@ STOP_REACH = 0.05  # how far a triggered stop goes
 def decide_scalpers(venue, accounts, positions, markets, transactions, members, trend, trend_weight, neighbours, first, key):
     """Each member that wakes looks at trend, neighbours and funding, and enters, holds or leaves its home market.
 
-    trend (m,): running average of the mark price. neighbours, first: the herd's graph as adjacency lists, member j's neighbours being
-    neighbours[first[j]:first[j + 1]]. Signal = style x (log distance of mark from trend, in standard deviations) + herding x mean side
-    of the neighbours; position size falls with volatility above usual.
+    trend (m,): running average of the mark price. neighbours, first: the herd's graph as adjacency lists, member j's neighbours
+    being neighbours[first[j]:first[j + 1]]. Signal = style x (log distance of mark from trend, in standard deviations) + herding x
+    mean side of the neighbours; position size falls with volatility above usual.
     """
     block = venue[0].block
     for k in range(markets.shape[0]):
@@ -131,7 +131,9 @@ class Scalpers(Strategy):
 
     leverage: Distribution | float = parameter(LogNormal(median=8.0, sigma=0.5, highest=18.0), unit="times equity", least=0.0)
     momentum_share: float = parameter(0.6, unit="share of members that follow the trend; the others fade it", least=0.0, most=1.0)
-    look_seconds: Distribution | float = parameter(LogNormal(median=120.0, sigma=0.6), unit="seconds between looks, mean", least=0.0)
+    look_seconds: Distribution | float = parameter(
+        LogNormal(median=120.0, sigma=0.6), unit="seconds between looks, mean", least=0.0
+    )
     horizon_seconds: Distribution | float = parameter(LogNormal(median=1_800.0, sigma=0.8), unit="seconds held, mean", least=0.0)
     trend_seconds: float = parameter(300.0, unit="seconds", least=1e-3, about="half-life of the trend")
     threshold: Distribution | float = parameter(Uniform(low=1.5, high=3.5), unit="standard deviations", least=0.0)
@@ -140,7 +142,9 @@ class Scalpers(Strategy):
     neighbours: int = parameter(6, unit="neighbours per member, mean", least=0, most=1000)
     stop_share: float = parameter(0.7, unit="share of members that use stops", least=0.0, most=1.0)
     stop: Distribution | float = parameter(Uniform(low=1.0, high=2.5), unit="standard deviations of the horizon", least=0.0)
-    stop_on_mark_share: float = parameter(0.5, unit="share of stops that trigger on mark; the others on the oracle", least=0.0, most=1.0)
+    stop_on_mark_share: float = parameter(
+        0.5, unit="share of stops that trigger on mark; the others on the oracle", least=0.0, most=1.0
+    )
     funding_tolerance: Distribution | float = parameter(
         LogNormal(median=0.002, sigma=0.8), unit="fraction of notional per day", least=0.0
     )

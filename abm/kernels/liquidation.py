@@ -95,5 +95,10 @@ def distance_to_fillable(fillable, price):
 
 @inline
 def is_more_urgent(distance_a, notional_a, distance_b, notional_b):
-    """Whether liquidation a goes before b: the larger distance to the fillable price first, then the larger notional (USD)."""
-    return distance_a > distance_b or (distance_a == distance_b and notional_a > notional_b)
+    """Whether liquidation a goes before b: the larger distance to the fillable price first, then the larger notional (USD).
+
+    Accounts below zero all have the same distance up to rounding, which must not decide between them.
+    """
+    if abs(distance_a - distance_b) > 1e-12:
+        return distance_a > distance_b
+    return notional_a > notional_b

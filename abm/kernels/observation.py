@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from abm.kernels.book import depth_within, level_above, level_below
 from abm.kernels.compiled import kernel
 from abm.kernels.margin import is_liquidatable
@@ -66,10 +68,11 @@ def observe_markets(venue, accounts, positions, markets, funds, levels, bitmap, 
         market_rows[row, k].trades = markets[k].trades
         market_rows[row, k].status = markets[k].status
         for d in range(distances.shape[0]):
-            market_rows[row, k].bid_depth[d] = depth_within(
-                markets, levels, bitmap, k, 1, int(mid * (1.0 - distances[d]) / tick) + 1
-            )
-            market_rows[row, k].ask_depth[d] = depth_within(markets, levels, bitmap, k, -1, int(mid * (1.0 + distances[d]) / tick))
+            # An order exactly at the distance counts on both sides, whatever rounding says.
+            lowest = math.ceil(mid * (1.0 - distances[d]) / tick - 1e-9)
+            highest = math.floor(mid * (1.0 + distances[d]) / tick + 1e-9)
+            market_rows[row, k].bid_depth[d] = depth_within(markets, levels, bitmap, k, 1, int(lowest))
+            market_rows[row, k].ask_depth[d] = depth_within(markets, levels, bitmap, k, -1, int(highest))
 
 
 @kernel

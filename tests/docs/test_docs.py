@@ -38,16 +38,21 @@ kind = "LiquidityProviders"
 members = 5
 """
 
-# Loads every TOML file of a folder: whole experiments as they are, parts merged into the small experiment.
+# Loads the TOML files of folders: whole experiments and those that extend a file as they are, parts merged into the small one.
 LOAD_ALL = f"""
 import sys, tomllib
 from pathlib import Path
-from abm.lab.config import read_experiment
+from abm.lab.config import load, read_experiment
 from abm.lab.merging import merged
-for path in sorted(Path(sys.argv[1]).glob("block-*.toml")):
+small = tomllib.loads({SMALL!r})
+for path in sorted(path for folder in sys.argv[1:] for path in Path(folder).glob("block-*.toml")):
     table = tomllib.loads(path.read_text(encoding="utf-8"))
+    if "extends" in table:
+        load(path).model()
+        continue
     whole = "world" in table and "population" in table
-    read_experiment(table if whole else merged(tomllib.loads({SMALL!r}), table), source=path.stem, folder=path.parent).model()
+    name = f"{{path.parent.name}} {{path.stem}}"
+    read_experiment(table if whole else merged(small, table), source=name, folder=path.parent).model()
 """
 
 
@@ -68,9 +73,7 @@ class Block:
 
 def blocks_of(path: Path, *languages: str) -> list[Block]:
     text = path.read_text(encoding="utf-8")
-    found = [
-        Block(match[1] or "", match[2], match[3], text.count("\n", 0, match.start(3)) + 1) for match in FENCE.finditer(text)
-    ]
+    found = [Block(match[1] or "", match[2], match[3], text.count("\n", 0, match.start(3)) + 1) for match in FENCE.finditer(text)]
     return [block for block in found if not languages or block.language in languages]
 
 
@@ -107,12 +110,20 @@ def test_python_blocks_run(path, tmp_path):
 
 
 @pytest.mark.docs
-@pytest.mark.parametrize("path", with_blocks("toml"))
-def test_toml_blocks_are_valid_experiments(path, tmp_path):
-    write_files(path, tmp_path)
-    for block in blocks_of(path, "toml"):
-        (tmp_path / f"block-{block.line:04}.toml").write_text(block.text, encoding="utf-8")
-    run_python(tmp_path, LOAD_ALL, str(tmp_path))
+def test_toml_blocks_are_valid_experiments(tmp_path):
+    folders = []
+    for path in DOCUMENTS:
+        blocks = blocks_of(path, "toml")
+        if blocks:
+            folder = tmp_path / path.name
+            folder.mkdir()
+            (folder / "experiments").symlink_to(REPOSITORY / "experiments")
+            write_files(path, folder)
+            for block in blocks:
+                (folder / f"block-{block.line:04}.toml").write_text(block.text, encoding="utf-8")
+            folders.append(str(folder))
+    assert len(folders) > 2
+    run_python(tmp_path, LOAD_ALL, *folders)
 
 
 def command_lines(path: Path) -> list[tuple[int, str]]:

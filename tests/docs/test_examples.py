@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -15,18 +16,12 @@ MOST_LINES = 20
 
 
 def output_of(name: str) -> str:
+    """What an example prints; fails when it does."""
     command = [sys.executable, "-W", "error", "-W", "ignore::DeprecationWarning", str(REPOSITORY / "examples" / name)]
-    done = subprocess.run(
-        command, cwd=REPOSITORY, env=_environment(), capture_output=True, text=True, timeout=300, check=False
-    )
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "PYTHONIOENCODING": "utf-8"}
+    done = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr[-4000:]
     return done.stdout
-
-
-def _environment() -> dict[str, str]:
-    import os
-
-    return {**os.environ, "PYTHONPATH": str(REPOSITORY), "PYTHONIOENCODING": "utf-8"}
 
 
 def test_the_examples_are_those_we_promise():
