@@ -28,6 +28,7 @@ PUBLIC = {
         "ProRataDeleveraging",
         "RandomDeleveraging",
         "RankedDeleveraging",
+        "SocialisedLoss",
     ],
     "abm.mechanisms.enforcement": ["Enforcement", "KeeperEnforcement", "ProtocolEnforcement"],
     "abm.mechanisms.fees": ["Fees", "FlatFees", "TieredFees"],

@@ -114,7 +114,7 @@ ACCOUNT = np.dtype(
         ("funding", "f8"),  # funding received
         ("liquidation", "f8"),  # liquidation penalties (negative) and fund cover (positive)
         ("deleveraging", "f8"),  # gained against the mark price in deleveragings
-        ("socialised", "f8"),  # socialised loss borne (negative)
+        ("socialised", "f8"),  # other accounts' losses borne (negative), own losses borne by others (positive)
         ("gas", "f8"),  # paid for gas out of an outside wallet (positive: paid)
         ("rewards", "f8"),  # keeper rewards received
         # liquidation allowance

@@ -38,9 +38,9 @@ my_prediction = {
 # %% [markdown]
 # ## 2. The same crash, as often as you like
 #
-# `experiments/flash_crash.toml` describes venue, traders and crash. Here the crash comes after four hours, when traders
-# have built up their positions, and we watch for an hour and a half more. `crash()` runs it, with single values changed if you
-# say so, and returns everything that was recorded, as tables.
+# `experiments/flash_crash.toml` describes venue, traders and crash. There the crash comes at noon; here it comes
+# after two hours, and we watch for an hour and a half more. `crash()` runs it, with single values changed if you say so, and
+# returns everything that was recorded, as tables.
 
 # %%
 import warnings
@@ -57,7 +57,7 @@ plt.switch_backend(plt.get_backend())  # from here on the notebook shows figures
 from abm.lab.config import load
 
 HERE = next(folder for folder in (Path.cwd(), *Path.cwd().parents) if (folder / "experiments").is_dir())
-SHORTER = ["run.seconds=19800", "world.crashes[0].start=14400", "record.positions_every_seconds=1800"]
+SHORTER = ["run.seconds=12600", "world.crashes[0].start=7200", "record.positions_every_seconds=1800"]
 
 
 def crash(*changes):
@@ -124,7 +124,7 @@ fuel_figure(as_it_was)
 # No dot was told where to lie.
 
 # %%
-START = 14_400
+START = 7_200
 longs = as_it_was["positions"].filter(pl.col("seconds") == START, pl.col("size") > 0)
 longs = longs.filter(pl.len().over("account") == 1).with_columns(leverage=pl.col("account_notional") / pl.col("equity"))
 sold = as_it_was["liquidations"].filter(pl.col("seconds") > START, pl.col("size") > 0)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from abm.agents.base import Recruits, Strategy, View
 from abm.distributions import Distribution, LogNormal, Uniform
-from abm.kernels.behaviour import waiting_time
 from abm.kernels.compiled import kernel
 from abm.kernels.margin import is_liquidatable
 from abm.kernels.random import four_uniforms, uniform
@@ -34,7 +34,7 @@ CURIOSITY = 0.02  # probability of trying once more what no longer seems to pay
 
 @kernel
 def decide_keepers(venue, accounts, positions, markets, transactions, members, terms, key):
-    """Each member that wakes walks the accounts from a random start and sends a liquidation for those that should pay.
+    """Each member scans at random times: walks the accounts to be liquidated, from a random one, and takes those that should pay.
 
     Expected profit = success share x (reward fraction x what one transaction may close + reward each) - gas. The success share is
     what was won lately over what could have been won, so that crowded keepers stop competing for crumbs. Nobody looks at the book
@@ -46,10 +46,10 @@ def decide_keepers(venue, accounts, positions, markets, transactions, members, t
     n_accounts = accounts.shape[0]
     gas = venue[0].gas_price
     for j in range(members.shape[0]):
-        if members[j].wakes > block:
-            continue
+        # Scans are a Poisson process. Waiting has no memory, so blocks without work need not be looked at.
         u0, u1, _, _ = four_uniforms(key, block, j, 0)
-        members[j].wakes = block + waiting_time(u0, members[j].wait)
+        if members[j].wait > 0.0 and u0 >= -math.expm1(-1.0 / members[j].wait):
+            continue
         i = members[j].row
         members[j].won += accounts[i].rewards - members[j].rewards
         members[j].rewards = accounts[i].rewards
@@ -60,7 +60,15 @@ def decide_keepers(venue, accounts, positions, markets, transactions, members, t
             success = min((members[j].won + OPTIMISM * gas) / (members[j].expected + OPTIMISM * gas), 1.0)
         sent = 0
         hoped = 0.0
-        start = int(u1 * n_accounts)
+        # The start is drawn among accounts with work to do, so bystanders do not change it.
+        passed_over = int(u1 * venue[0].liquidatable)
+        start = 0
+        while start < n_accounts - 1:
+            if is_liquidatable(accounts[start].equity, accounts[start].maintenance_margin):
+                if passed_over == 0:
+                    break
+                passed_over -= 1
+            start += 1
         tempted = False
         for step in range(n_accounts):
             if sent >= members[j].most or members[j].budget < (sent + 1) * gas:

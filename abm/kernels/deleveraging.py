@@ -286,3 +286,50 @@ def deleverage_pro_rata(
             if lots > 0:
                 price = account_bankruptcy_price(accounts, positions, markets, margin_tiers, i, k)
                 deleverage(venue, accounts, positions, markets, margin_tiers, funds, deleveragings, i, j, k, lots, price)
+
+
+@inline
+def socialised_loss_per_base(loss, longs, shorts):
+    """USD per coin that every position of a market bears when `loss` USD are shared out: loss / (|longs| + |shorts|), sizes in coins.
+
+    Drift v2 (`programs/drift/src/math/liquidation.rs`, socialised loss of a perp bankruptcy).
+    """
+    return loss / (abs(longs) + abs(shorts))
+
+
+@kernel
+def socialise_losses(venue, accounts, positions, markets, margin_tiers, liquidations, attempts):
+    """For up to `attempts` positions: brings the account back to zero with money from every other position of the market.
+
+    Each pays in proportion to its size, long or short, winner or loser; the position itself stays open and can be liquidated again.
+    """
+    if venue[0].liquidatable == 0:
+        return
+    for n in range(min(venue[0].liquidations, liquidations.shape[0])):
+        i = liquidations[n].account
+        k = int(liquidations[n].market)
+        if k == NOBODY or liquidations[n].block != venue[0].block:
+            continue
+        if not can_be_deleveraged(venue, accounts, positions, markets, margin_tiers, liquidations, i, k):
+            continue
+        if attempts == 0:
+            return
+        attempts -= 1
+        equity, _, _ = account_risk(accounts, positions, markets, margin_tiers, i)
+        longs = 0.0
+        shorts = 0.0
+        for j in range(accounts.shape[0]):
+            if j != i and positions[j, k].lots > 0:
+                longs += positions[j, k].lots * markets[k].lot
+            elif j != i:
+                shorts -= positions[j, k].lots * markets[k].lot
+        if longs + shorts <= 0.0:
+            continue
+        per_coin = socialised_loss_per_base(-equity, longs, shorts)
+        for j in range(accounts.shape[0]):
+            if j != i and positions[j, k].lots != 0:
+                share = per_coin * abs(positions[j, k].lots) * markets[k].lot
+                accounts[j].collateral -= share
+                accounts[j].socialised -= share
+                accounts[i].collateral += share
+                accounts[i].socialised += share

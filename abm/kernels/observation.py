@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from abm.kernels.book import depth_within, level_above, level_below
-from abm.kernels.compiled import kernel
+from abm.kernels.compiled import inline, kernel
 from abm.kernels.margin import is_liquidatable
 
 
@@ -109,6 +109,12 @@ def observe_cohorts(venue, accounts, positions, outside, markets, cohort_rows, r
                     cohort_rows[row, c].short_notional -= value
 
 
+@inline
+def book_slice(ratio, width, slices):
+    """Slice of the book that holds a price of `ratio` times the index; a price on the edge of two belongs to the upper one."""
+    return int(math.floor((ratio - 1.0) / width + slices / 2 + 1e-9))
+
+
 @kernel
 def observe_book(venue, markets, levels, bitmap, width, book_rows, row):
     """Writes the resting USD of every market in slices of `width` (fraction of the index) around the index.
@@ -126,7 +132,7 @@ def observe_book(venue, markets, levels, bitmap, width, book_rows, row):
         book_rows[row, k].index = index
         level = markets[k].best_bid
         while level > 0:
-            s = int((level * tick / index - 1.0) / width + slices / 2)
+            s = book_slice(level * tick / index, width, slices)
             if s < 0:
                 break
             if s < slices:
@@ -134,7 +140,7 @@ def observe_book(venue, markets, levels, bitmap, width, book_rows, row):
             level = level_below(bitmap, k, level, 0)
         level = markets[k].best_ask
         while level < markets[k].ticks:
-            s = int((level * tick / index - 1.0) / width + slices / 2)
+            s = book_slice(level * tick / index, width, slices)
             if s >= slices:
                 break
             if s >= 0:

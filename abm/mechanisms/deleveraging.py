@@ -15,6 +15,7 @@ from abm.kernels.deleveraging import (
     deleverage_against_random,
     deleverage_by_rank,
     deleverage_pro_rata,
+    socialise_losses,
 )
 from abm.mechanisms.rule import Rule
 from abm.parameters import parameter
@@ -102,3 +103,16 @@ class ProRataDeleveraging(Deleveraging):
             state.venue, state.accounts, state.positions, state.markets, state.margin_tiers, state.funds, state.liquidations, state.deleveragings,
             memory.rows, memory.scores, self.weight == "profit", self.attempts_per_block,
         )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class SocialisedLoss(Deleveraging):
+    """Nobody's position is touched: every other position of the market pays for the hole in proportion to its size (Drift v2's last
+    resort). The bankrupt position stays open at zero equity and is liquidated further; if prices fall on, everybody pays again."""
+
+    attempts_per_block: int = parameter(1_000, unit="positions per block", least=1, most=1_000_000)
+
+    def absorb(self, state: State, memory: Any) -> None:
+        socialise_losses(
+            state.venue, state.accounts, state.positions, state.markets, state.margin_tiers, state.liquidations, self.attempts_per_block
+        )
