@@ -93,7 +93,8 @@ for question, answer in what_happened.items():
 # ## 4. The picture
 #
 # Each bubble is a minute of liquidations. They are not spread over the fall: they begin when the price reaches the first
-# positions that cannot carry it, and most of them are over before the price has found its floor.
+# positions that cannot carry it, and most of them are over before the price has found its floor. Where the blue line leaves
+# the black one, forced sales have pushed the perp below the price outside.
 
 # %%
 from abm.lab.figures import price_figure
@@ -120,16 +121,17 @@ fuel_figure(as_it_was)
 # $$P - P_0\left(1 - \tfrac1L\right) = mP \quad\Rightarrow\quad P = P_0\,\frac{1 - 1/L}{1 - m}$$
 #
 # So it survives a fall of $1 - \frac{1 - 1/L}{1 - m}$ and not a step more. This is the **leverage barrier**. Each dot is one
-# account: its leverage before the crash, and how far the price had fallen when the first piece of its position was sold.
-# No dot was told where to lie.
+# account: its leverage before the crash, and how far the price had fallen when a keeper first tried to sell it. The grey line
+# above a dot is how much further it fell until somebody bought the first piece. No dot was told where to lie.
 
 # %%
 START = 7_200
 longs = as_it_was["positions"].filter(pl.col("seconds") == START, pl.col("size") > 0)
 longs = longs.filter(pl.len().over("account") == 1).with_columns(leverage=pl.col("account_notional") / pl.col("equity"))
-sold = as_it_was["liquidations"].filter(pl.col("seconds") > START, pl.col("size") > 0)
-first_sold = sold.group_by("account", "market").agg(pl.col("mark").first().alias("mark_then"))
-dots = longs.join(first_sold, on=["account", "market"]).with_columns(fall=1 - pl.col("mark_then") / pl.col("mark"))
+tried = as_it_was["liquidations"].filter(pl.col("seconds") > START, pl.col("mark") > 0).group_by("account", "market")
+sales = tried.agg(found=pl.col("mark").first(), sold=pl.col("mark").filter(pl.col("size") > 0).first())
+dots = longs.join(sales, on=["account", "market"])
+dots = dots.with_columns(found=1 - pl.col("found") / pl.col("mark"), sold=1 - pl.col("sold") / pl.col("mark"))
 
 leverage, m = np.linspace(2, 20, 200), 0.03
 barrier = 1 - (1 - 1 / leverage) / (1 - m)
@@ -137,21 +139,23 @@ sns.set_theme(style="ticks", context="notebook")
 figure, axes = plt.subplots(figsize=(9, 4.5), layout="constrained")
 axes.plot(leverage, barrier, color="black", label="the law")
 names = dots["market"].cast(pl.String)
-sns.scatterplot(x=dots["leverage"], y=dots["fall"], hue=names, hue_order=sorted(set(names)), palette="colorblind", s=30, ax=axes)
-axes.set(xlim=(2, 20), ylim=(0, None), xlabel="leverage before the crash", ylabel="fall of the price at the first sale")
+sns.scatterplot(x=dots["leverage"], y=dots["found"], hue=names, hue_order=sorted(set(names)), palette="colorblind", s=30, ax=axes)
+axes.vlines(dots["leverage"], dots["found"], dots["sold"], color="#b0b0b0", linewidth=1, zorder=0)
+axes.set(xlim=(2, 20), ylim=(0, None), xlabel="leverage before the crash", ylabel="fall of the price when found")
 axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
 axes.legend(title=None, frameon=False)
 axes.set_title("Who falls when is known before the crash", loc="left", weight="bold")
 sns.despine()
 
 # %% [markdown]
-# Dots below the line had lost money, or added to their position, between the two looks; dots above it had closed a part in
-# time. With ten times leverage the barrier is about seven per cent: an ordinary week.
+# Dots below the law had lost money, or added to their position, between the two looks; dots above it had closed a part in
+# time, or no keeper looked. With ten times leverage the barrier is about seven per cent: an ordinary week.
 #
 # ## 7. The cascade
 #
 # A forced sale needs a buyer. When many come at once, those who usually buy have lost money too, and step back: look at
-# how many orders were left near the price, and when.
+# how many orders were left near the price, and when. Where neither the book nor the fund can take a position, the venue's
+# last resort is to close it against those who are winning, without asking them: *deleveraging*.
 
 # %%
 from abm.lab.figures import cascade_figure

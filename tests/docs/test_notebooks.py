@@ -54,13 +54,14 @@ def test_the_accounts_lie_on_the_leverage_barrier(lesson):
     dots = lesson["dots"]
     barrier = 1 - (1 - 1 / dots["leverage"].to_numpy()) / (1 - lesson["m"])
     assert dots.height > 20
-    assert np.median(np.abs(dots["fall"].to_numpy() - barrier)) < 0.01
+    assert np.median(np.abs(dots["found"].to_numpy() - barrier)) < 0.01
 
 
 @pytest.mark.docs
-def test_the_maintenance_margin_of_the_law_is_the_venues(lesson):
-    margin = lesson["load"](REPOSITORY / "experiments" / "flash_crash.toml").venue.margin
-    assert lesson["m"] == pytest.approx(margin.initial_margin_fraction * margin.maintenance_fraction_of_initial)
+def test_margin_and_oracle_are_as_the_text_says(lesson):
+    venue = lesson["load"](REPOSITORY / "experiments" / "flash_crash.toml").venue
+    assert lesson["m"] == pytest.approx(venue.margin.initial_margin_fraction * venue.margin.maintenance_fraction_of_initial)
+    assert venue.oracle.lag_blocks * venue.seconds_per_block == 2.0  # as the text of the counterfactual says
 
 
 @pytest.mark.docs

@@ -84,8 +84,8 @@ def mirrored_run(
         insurance_fund=10.0,
     )
     world = plain_diffusion(
-        form="arithmetic", mirrored=sign < 0, initial_price=START[:markets], volatility=6.0, correlation=0.3, correlation_in_stress=0.3,
-        jump_rate=2000.0, jump_scale=0.004, jump_limit=0.05,
+        form="arithmetic", mirrored=sign < 0, initial_price=START[:markets], volatility=6.0, correlation=0.3,
+        correlation_in_stress=0.3, jump_rate=2000.0, jump_scale=0.004, jump_limit=0.05,
     )  # fmt: skip
     people = [
         Group(name="makers", strategy=MirrorMaker(sign=float(sign)), members=2, capital=1e5),
@@ -107,7 +107,12 @@ def mirrored_run(
             ),
             RandomDeleveraging(),
         ),
-        (2, KeeperEnforcement(reward_fraction=0.0, reward_each=1.0), FullLiquidation(penalty=0.0), ProRataDeleveraging(weight="size")),
+        (
+            2,
+            KeeperEnforcement(reward_fraction=0.0, reward_each=1.0),
+            FullLiquidation(penalty=0.0),
+            ProRataDeleveraging(weight="size"),
+        ),
     ],
     ids=["protocol, partial", "keepers, full"],
 )  # fmt: skip
