@@ -69,6 +69,7 @@ class Recorder:
         self.recording = recording
         self.cohorts = tuple(cohorts)
         self.every = state.blocks(recording.every_seconds)
+        self._last = blocks - 1
         self.book_every = state.blocks(recording.book_every_seconds)
         self.positions_every = state.blocks(recording.positions_every_seconds)
         self._drain_every = 1 if state.n_accounts > 4096 else 16
@@ -89,9 +90,9 @@ class Recorder:
         self._kept: dict[str, list[Table]] = {name: [] for name in ("markets", "venue", "cohorts", "book", "positions", *EVENTS)}
 
     def record(self, block: int) -> None:
-        """Called at the end of every block."""
+        """Called at the end of every block. The last block of the run is looked at whatever the interval."""
         state = self.state
-        if block % self.every == 0:
+        if block % self.every == 0 or block == self._last:
             observe_markets(
                 state.venue, state.accounts, state.positions, state.markets, state.funds, state.levels, state.bitmap,
                 self._distances, self._markets, self._venue, self._row,

@@ -121,17 +121,20 @@ fuel_figure(as_it_was)
 # $$P - P_0\left(1 - \tfrac1L\right) = mP \quad\Rightarrow\quad P = P_0\,\frac{1 - 1/L}{1 - m}$$
 #
 # So it survives a fall of $1 - \frac{1 - 1/L}{1 - m}$ and not a step more. This is the **leverage barrier**. Each dot is one
-# account: its leverage before the crash, and how far the price had fallen when a keeper first tried to sell it. The grey line
-# above a dot is how much further it fell until somebody bought the first piece. No dot was told where to lie.
+# account: its leverage before the crash, and how far the price had fallen when the venue found it below maintenance margin. The
+# grey line above a dot is how much further the price fell until the first piece was sold: a keeper must find it worth the
+# gas, and somebody must buy. No dot was told where to lie.
 
 # %%
 START = 7_200
 longs = as_it_was["positions"].filter(pl.col("seconds") == START, pl.col("size") > 0)
 longs = longs.filter(pl.len().over("account") == 1).with_columns(leverage=pl.col("account_notional") / pl.col("equity"))
-tried = as_it_was["liquidations"].filter(pl.col("seconds") > START, pl.col("mark") > 0).group_by("account", "market")
-sales = tried.agg(found=pl.col("mark").first(), sold=pl.col("mark").filter(pl.col("size") > 0).first())
-dots = longs.join(sales, on=["account", "market"])
-dots = dots.with_columns(found=1 - pl.col("found") / pl.col("mark"), sold=1 - pl.col("sold") / pl.col("mark"))
+sales = as_it_was["liquidations"].filter(pl.col("seconds") > START, pl.col("size") > 0).sort("seconds")
+sales = sales.group_by("account", "market").agg(found=pl.col("trigger_block").first().cast(float), sold=pl.col("mark").first())
+marks = as_it_was["markets"].select("market", "seconds", pl.col("mark").alias("mark_found")).sort("seconds")
+dots = longs.drop("seconds").join(sales, on=["account", "market"]).sort("found")
+dots = dots.join_asof(marks, left_on="found", right_on="seconds", by="market", check_sortedness=False)
+dots = dots.with_columns(fall=1 - pl.col("mark_found") / pl.col("mark"), sold=1 - pl.col("sold") / pl.col("mark"))
 
 leverage, m = np.linspace(2, 20, 200), 0.03
 barrier = 1 - (1 - 1 / leverage) / (1 - m)
@@ -139,8 +142,8 @@ sns.set_theme(style="ticks", context="notebook")
 figure, axes = plt.subplots(figsize=(9, 4.5), layout="constrained")
 axes.plot(leverage, barrier, color="black", label="the law")
 names = dots["market"].cast(pl.String)
-sns.scatterplot(x=dots["leverage"], y=dots["found"], hue=names, hue_order=sorted(set(names)), palette="colorblind", s=30, ax=axes)
-axes.vlines(dots["leverage"], dots["found"], dots["sold"], color="#b0b0b0", linewidth=1, zorder=0)
+sns.scatterplot(x=dots["leverage"], y=dots["fall"], hue=names, hue_order=sorted(set(names)), palette="colorblind", s=30, ax=axes)
+axes.vlines(dots["leverage"], dots["fall"], dots["sold"], color="#b0b0b0", linewidth=1, zorder=0)
 axes.set(xlim=(2, 20), ylim=(0, None), xlabel="leverage before the crash", ylabel="fall of the price when found")
 axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
 axes.legend(title=None, frameon=False)
@@ -149,7 +152,7 @@ sns.despine()
 
 # %% [markdown]
 # Dots below the law had lost money, or added to their position, between the two looks; dots above it had closed a part in
-# time, or no keeper looked. With ten times leverage the barrier is about seven per cent: an ordinary week.
+# time. With ten times leverage the barrier is about seven per cent: an ordinary week.
 #
 # ## 7. The cascade
 #

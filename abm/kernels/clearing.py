@@ -366,6 +366,7 @@ def liquidate(
         accounts[i].used_notional = 0.0
         accounts[i].used_insurance = 0.0
     result = NOT_LIQUIDATABLE
+    tried_any = False
     closed_any = False
     while True:
         equity, _, maintenance = account_risk(accounts, positions, markets, margin_tiers, i)
@@ -379,9 +380,10 @@ def liquidate(
             allowance = allowance_left(terms[0].max_notional_per_block, accounts[i].used_notional)
             if k == NOBODY or allowance <= 0.0:
                 k = NOBODY
-                result = ALREADY_LIQUIDATED
-        if k == NOBODY and closed_any:
-            return FILLED
+                if not tried_any:
+                    result = ALREADY_LIQUIDATED
+        if k == NOBODY and tried_any:
+            return FILLED if closed_any else result
         n = venue[0].liquidations
         venue[0].liquidations = n + 1
         if n < liquidations.shape[0]:
@@ -409,6 +411,7 @@ def liquidate(
             liquidations[n].leverage_before = 0.0
         if k == NOBODY:
             return result
+        tried_any = True
         positions[i, k].liquidated_block = block
         held = positions[i, k].lots
         side = -1 if held > 0 else 1

@@ -12,7 +12,6 @@ from abm.lab.episodes import MINUTE, Move, closing, funding_flips, largest_move,
 from abm.lab.quantities import quantity
 
 DEPTHS = {"10bp": 0.001, "50bp": 0.005}
-BEFORE_SECONDS = 3600.0  # over which depth before the move is taken
 RECOVERED = 0.5  # of the depth before
 
 
@@ -21,7 +20,7 @@ class DepthSummary:
     """Orders resting near the mid on both sides together, averaged over each minute."""
 
     within: float = quantity("fraction of the mid", "how near, on either side")
-    before: float | None = quantity("USD", "median over the hour before the largest move of the first market's index")
+    before: float | None = quantity("USD", "median over all minutes before the largest move of the first market's index")
     worst: float | None = quantity("USD", "lowest minute from the beginning of that move on")
     worst_time: float | None = quantity("seconds since the start", "beginning of that minute")
     recovered_after: float | None = quantity("seconds", "from the worst minute to the first that has half the depth before again")
@@ -136,33 +135,21 @@ def depth_by_minute(looks: pl.DataFrame, name: str, width: float = MINUTE) -> pl
     )
 
 
-def relative_depth(frames: Mapping[str, pl.DataFrame], name: str, move: Move | None) -> pl.DataFrame | None:
-    """Depth of all markets together in each minute, as a fraction of its median in the hour before `move`.
+def relative_depth(frames: Mapping[str, pl.DataFrame], name: str, before: float) -> pl.DataFrame | None:
+    """Depth of all markets together in each minute, as a fraction of its median in the minutes that were over at second `before`.
 
     Columns: seconds, relative. None when nothing rested then, or nothing was recorded.
     """
     minutes = depth_by_minute(frames["markets"], name).group_by("seconds").agg(pl.col("depth").sum()).sort("seconds")
-    earlier = minutes.filter(_hour_before(move))["depth"] if move else minutes["depth"]
-    usual = number(earlier.median())
+    usual = number(minutes.filter(pl.col("seconds") + MINUTE <= before)["depth"].median())
     return minutes.select("seconds", (pl.col("depth") / usual).alias("relative")) if usual else None
-
-
-def worst_relative_depth(frames: Mapping[str, pl.DataFrame], name: str, move: Move | None) -> float | None:
-    """The lowest minute of `relative_depth` from the beginning of `move` on."""
-    depth = relative_depth(frames, name, move)
-    later = depth.filter(pl.col("seconds") >= move.start)["relative"] if depth is not None and move else None
-    return lowest(later) if later is not None and later.len() else None
-
-
-def _hour_before(move: Move) -> pl.Expr:
-    return (pl.col("seconds") < move.start) & (pl.col("seconds") >= move.start - BEFORE_SECONDS)
 
 
 def _depth_summary(looks: pl.DataFrame, name: str, move: Move | None) -> DepthSummary:
     before = worst = worst_time = recovered = None
     if move is not None:
         minutes = depth_by_minute(looks, name)
-        earlier = minutes.filter(_hour_before(move))
+        earlier = minutes.filter(pl.col("seconds") + MINUTE <= move.start)
         later = minutes.filter(pl.col("seconds") >= move.start)
         before = number(earlier["depth"].median())
         if later.height:

@@ -165,10 +165,10 @@ def shown_parts(summary: Summary) -> list[str]:
 
 def _cohorts(summary: Summary) -> Table:
     parts = shown_parts(summary)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=0)
     table.add_column("who, in USD", no_wrap=True)
-    for column in ("paid in", "total", *parts, "accounts liquidated"):
-        table.add_column(column, justify="right")
+    for column in ("paid in", "total", *("ADL" if part == "deleveraging" else part for part in parts), "accounts liquidated"):
+        table.add_column(column, justify="right", min_width=max(map(len, column.split())))
     for name, cohort in summary.cohorts.items():
         table.add_row(
             name,

@@ -54,7 +54,7 @@ def test_the_accounts_lie_on_the_leverage_barrier(lesson):
     dots = lesson["dots"]
     barrier = 1 - (1 - 1 / dots["leverage"].to_numpy()) / (1 - lesson["m"])
     assert dots.height > 20
-    assert np.median(np.abs(dots["found"].to_numpy() - barrier)) < 0.01
+    assert np.median(np.abs(dots["fall"].to_numpy() - barrier)) < 0.01
 
 
 @pytest.mark.docs

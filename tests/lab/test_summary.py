@@ -266,7 +266,6 @@ def test_a_real_run_exercises_what_it_was_made_for(small_run: RunResult) -> None
     acted = {item.name: item.exercised for item in small_run.summary.mechanisms}
     assert acted["liquidation"]
     assert acted["deleveraging"]
-    assert acted["insurance fund exhausted"]
     assert acted["funding"]
     assert not acted["keepers"]
     assert not acted["trading halt"]

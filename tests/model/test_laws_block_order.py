@@ -9,7 +9,6 @@ import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -103,9 +102,9 @@ def test_the_mark_listens_to_the_book_of_the_last_block() -> None:
 
 @pytest.mark.parametrize("latency", [0, 1, 4])
 def test_a_decision_arrives_after_its_latency_and_trades_in_that_block(latency: int) -> None:
-    people: list[Any] = [(1e5, {3: lambda trader: trader.buy("BTC", 1.0)})]
-    model, _ = scripted(plain_venue(), path(1000.0), [], 10, [makers(FixedSlippage(priority_fee=1.0))], spare_accounts=1)
-    Script(model, 1e5, people[0][1], latency=latency)
+    population = [makers(FixedSlippage(priority_fee=1.0))]
+    model = PerpModel(plain_venue(), path(1000.0), population, blocks=10, spare_accounts=1, check=True)
+    Script(model, 1e5, {3: lambda trader: trader.buy("BTC", 1.0)}, latency=latency)
     model.run()
     assert model.frames()["fills"]["block"].to_list() == [3 + latency]
 
@@ -138,7 +137,7 @@ def test_a_stop_triggers_on_the_price_of_this_block_and_trades_in_it() -> None:
 
 def test_funding_settles_before_accounts_are_valued() -> None:
     """A funding payment in block 10 alone brings the account below maintenance margin, in block 10."""
-    funding = ClampedPremiumFunding(sample_seconds=10.0, settlement_seconds=10.0, rate_seconds=10.0, interest=0.02, band=0.01)
+    funding = ClampedPremiumFunding(sample_seconds=10.0, settlement_seconds=10.0, rate_seconds=10.0, interest=0.02, band=0.03)
     people = [(1_060.0, {0: lambda trader: trader.buy("BTC", 10.0)})]
     venue = plain_venue(funding=funding, margin=FlatMargin(initial_margin_fraction=0.1, maintenance_fraction_of_initial=0.9))
     model, (trader,) = scripted(venue, path(1000.0), people, 12, [makers(FixedSlippage(priority_fee=1.0))])

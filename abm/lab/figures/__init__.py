@@ -29,7 +29,18 @@ if TYPE_CHECKING:
 
 FigureFunction = Callable[[Mapping[str, pl.DataFrame], datetime | None], "Figure"]
 
-__all__ = ["CAPTIONS", "FIGURES", "save_figures"]
+__all__ = [
+    "CAPTIONS",
+    "FIGURES",
+    "book_figure",
+    "cascade_figure",
+    "fuel_figure",
+    "funding_figure",
+    "price_figure",
+    "profit_figure",
+    "save_figures",
+    "victims_figure",
+]
 
 FIGURES: dict[str, FigureFunction] = {
     "prices": price_figure,

@@ -16,9 +16,20 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
 
 from abm.lab.aggregates import highest, lowest
-from abm.lab.episodes import symbols, venue_move
-from abm.lab.figures.style import INK, crash_window, label, new_figure, no_data, percent_axis, short_money, styled, time_axis, title
-from abm.lab.market_summary import worst_relative_depth
+from abm.lab.episodes import symbols
+from abm.lab.figures.style import (
+    INK,
+    crash_window,
+    label,
+    new_figure,
+    no_data,
+    percent_axis,
+    short_money,
+    styled,
+    time_axis,
+    title,
+    worst_depth,
+)
 from abm.lab.wording import percent, price
 
 PRICES = 400  # rows of a map
@@ -110,7 +121,7 @@ def _by_distance(axes: Axes, book: pl.DataFrame, looks: pl.DataFrame, norm: LogN
     gap = looks["mid"] / looks["index"] - 1.0
     axes.plot(looks["seconds"], gap, color="white", linewidth=2.2)
     axes.plot(looks["seconds"], gap, color=INK, linewidth=1.0)
-    reach = min(max(abs(first), last + 1) * width, max(0.02, 1.3 * highest(gap.abs())))
+    reach = max(0.02, 1.1 * highest(gap.abs()))
     axes.set_ylim(-reach, reach)
     return meshes
 
@@ -147,12 +158,9 @@ def _explain_shades(figure: Figure, grid: NDArray[np.object_], meshes: tuple[Qua
 
 
 def _finding(frames: Mapping[str, pl.DataFrame]) -> str:
-    move = venue_move(frames)
-    if move is None:
-        return "The order book"
-    worst = worst_relative_depth(frames, "50bp", move)
+    worst = worst_depth(frames, "50bp")
     if worst is None:
-        return "The order book around the largest move"
+        return "The order book"
     lost = 1.0 - worst
     if lost < 0.1:
         return "The order book stayed as deep as before"

@@ -11,7 +11,7 @@ CAPTIONS: dict[str, str] = {
     ),
     "cascade": (
         "Time runs from left to right and is the same in all panels. From above: how much was liquidated in each minute; "
-        "how many orders were left near the price to absorb it, compared with the hour before; what the insurance fund "
+        "how many orders were left near the price to absorb it, compared with the time before; what the insurance fund "
         "held; what was closed against traders on the other side because neither the book nor the fund could."
     ),
     "profit": (

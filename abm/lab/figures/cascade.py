@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from abm.lab.aggregates import highest, lowest, total
-from abm.lab.episodes import MINUTE, closing, liquidations_by_minute, venue_move
+from abm.lab.episodes import MINUTE, closing, liquidations_by_minute
 from abm.lab.figures.style import (
     BLUE,
     GREEN,
@@ -19,6 +19,7 @@ from abm.lab.figures.style import (
     LONG,
     PURPLE,
     SHORT,
+    crash,
     crash_window,
     label,
     money_axis,
@@ -28,8 +29,9 @@ from abm.lab.figures.style import (
     styled,
     time_axis,
     title,
+    worst_depth,
 )
-from abm.lab.market_summary import relative_depth, worst_relative_depth
+from abm.lab.market_summary import relative_depth
 from abm.lab.wording import clock, percent, usd
 
 
@@ -63,7 +65,7 @@ def _finding(frames: Mapping[str, pl.DataFrame], origin: datetime | None) -> str
     minutes = _all_markets(liquidations_by_minute(frames["liquidations"])).sort("notional", "seconds", descending=[True, False])
     worst_minute = minutes.row(0, named=True)
     text = f"{usd(worst_minute['notional'])} were liquidated in the worst minute, from {clock(worst_minute['seconds'], origin)}"
-    worst = worst_relative_depth(frames, "10bp", venue_move(frames))
+    worst = worst_depth(frames, "10bp")
     if worst is None or worst > 0.9:
         return text
     return f"{text}; the book near the price shrank to {f'{percent(worst)} of its size' if worst >= 0.005 else 'almost nothing'}"
@@ -93,20 +95,20 @@ def _liquidations(axes: Axes, frames: Mapping[str, pl.DataFrame], start: float, 
 
 
 def _depth(axes: Axes, frames: Mapping[str, pl.DataFrame], start: float, end: float) -> None:
-    axes.set_title("Orders near the price, compared with the hour before")
+    axes.set_title("Orders near the price, compared with the time before")
     percent_axis(axes, "of usual depth")
     axes.axhline(1.0, color=GREY, linewidth=0.8, linestyle=":")
     drawn = False
     for name, colour, text in (("50bp", GREEN, "within 0.5 %"), ("10bp", INK, "within 0.1 %")):
-        depth = relative_depth(frames, name, venue_move(frames))
+        depth = relative_depth(frames, name, crash(frames)[0])
         if depth is None:
             continue
         shown = depth.filter((pl.col("seconds") >= start - MINUTE) & (pl.col("seconds") <= end))
         axes.plot(shown["seconds"].to_numpy() + 0.5 * MINUTE, shown["relative"], color=colour, linewidth=1.6)
-        label(axes, 0.5, 0.88 if name == "50bp" else 0.72, text, colour, ha="center", va="top")
+        label(axes, 0.86 if name == "50bp" else 1.0, 1.03, text, colour, ha="right", va="bottom")
         drawn = True
     if not drawn:
-        no_data(axes, "no depth before the move to compare with")
+        no_data(axes, "no depth before the crash to compare with")
     axes.set_ylim(bottom=0.0)
 
 

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from abm.lab.aggregates import highest, total
+from abm.lab.aggregates import highest
 from abm.lab.episodes import closing, liquidations_by_minute, symbols, venue_move
 from abm.lab.figures.style import (
     GREY,
@@ -60,8 +60,9 @@ def price_figure(frames: Mapping[str, pl.DataFrame], origin: datetime | None = N
         time_axis(whole, start, end, origin, label=last, ticks=5)
         time_axis(near, *window, origin, label=last)
         if row == 0:
-            _name_lines(near, minutes, most)
-            near.set_title("the shaded part enlarged", color=GREY, fontweight="normal")
+            _name_lines(near)
+            near.set_title("shaded part enlarged", color=GREY, fontweight="normal")
+    _explain_bubbles(figure, minutes)
     title(figure, _finding(frames))
     return figure
 
@@ -103,16 +104,17 @@ def _draw_prices(
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: price(value)))
 
 
-def _name_lines(axes: Axes, minutes: pl.DataFrame, most: float) -> None:
-    """Names lines and bubbles once, in the corner that a falling price leaves free."""
-    rows = [("outside", INDEX), ("perp", PERP), ("oracle", ORACLE)]
-    longs, everything = total(minutes["longs"]), total(minutes["notional"])
-    if everything > 0:
-        rows += [("longs liquidated", LONG)] if longs >= 0.02 * everything else []
-        rows += [("shorts liquidated", SHORT)] if everything - longs >= 0.02 * everything else []
-        rows += [(f"largest {usd(most)} a minute", LONG if longs >= 0.5 * everything else SHORT)]
-    for line, (text, colour) in enumerate(rows):
-        label(axes, 0.985, 0.95 - 0.115 * line, text, colour, fontsize=8.5, va="top")
+def _name_lines(axes: Axes) -> None:
+    """Names the lines once, above the first panel."""
+    for x, text, colour in ((0.76, "outside", INDEX), (0.86, "perp", PERP), (1.0, "oracle", ORACLE)):
+        label(axes, x, 1.03, text, colour, ha="right", va="bottom")
+
+
+def _explain_bubbles(figure: Figure, minutes: pl.DataFrame) -> None:
+    if minutes.height:
+        most = usd(highest(minutes["notional"]))
+        text = f"Bubbles: liquidations of a minute, of longs in orange, of shorts in blue; the largest is {most}."
+        figure.supxlabel(text, x=0.008, ha="left", fontsize=8.5, color=INDEX)
 
 
 def _label_gap(axes: Axes, looks: pl.DataFrame, start: float, end: float) -> None:

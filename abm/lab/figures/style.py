@@ -23,7 +23,8 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
 from abm.lab.aggregates import highest, lowest
-from abm.lab.episodes import closing, venue_move
+from abm.lab.episodes import MINUTE, cascades, closing, venue_move
+from abm.lab.market_summary import relative_depth
 from abm.lab.wording import compact
 
 INK, GREY, PALE = "#222222", "#767676", "#d9d9d9"
@@ -68,6 +69,7 @@ STYLE: dict[str, Any] = {
 }
 WIDTH = 9.0  # inches; a page in landscape, a screen, two columns of a journal
 DOTS_PER_INCH = 150
+LARGE_PART, SMALL_PART = 0.4, 0.02  # of a run: a crash that is longer cannot be enlarged, one that is shorter gets this much room
 LONGEST_TITLE = 84  # characters on one line
 
 P = ParamSpec("P")
@@ -204,9 +206,11 @@ def whole_run(frames: Mapping[str, pl.DataFrame]) -> tuple[float, float]:
     return lowest(seconds), max(highest(seconds), lowest(seconds) + 1.0)
 
 
-def crash_window(frames: Mapping[str, pl.DataFrame]) -> tuple[float, float]:
-    """Seconds from and to which the crash is shown enlarged: the largest move of the first market's index and the liquidations
-    that go with it, with room before and more after."""
+def crash(frames: Mapping[str, pl.DataFrame]) -> tuple[float, float]:
+    """Seconds from and to which the crash lasted: the largest move of the first market's index with the liquidations around it.
+
+    A move that takes a large part of the run cannot be enlarged: then it is the cascade with the largest notional.
+    """
     first, last = whole_run(frames)
     move = venue_move(frames)
     if move is None:
@@ -219,8 +223,30 @@ def crash_window(frames: Mapping[str, pl.DataFrame]) -> tuple[float, float]:
         core = near.filter((share >= 0.01) & (share <= 0.99))["seconds"]
         if core.len():
             start, end = min(start, float(core[0])), max(end, float(core[-1]))
-    room = max(end - start, 300.0)
-    return max(first, start - 0.35 * room), min(last, end + 1.0 * room)
+    if end - start > LARGE_PART * (last - first):
+        found = cascades(frames["liquidations"]).sort("notional", descending=True)
+        if found.height:
+            start, end = float(found["start"][0]), float(found["end"][0])
+    return start, end
+
+
+def crash_window(frames: Mapping[str, pl.DataFrame]) -> tuple[float, float]:
+    """Seconds from and to which the crash is shown enlarged, with room before and more after."""
+    first, last = whole_run(frames)
+    start, end = crash(frames)
+    room = max(end - start, SMALL_PART * (last - first))
+    return max(first, start - 0.35 * room), min(last, end + room)
+
+
+def worst_depth(frames: Mapping[str, pl.DataFrame], name: str) -> float | None:
+    """Lowest depth of all markets together in a minute of the crash or after it, as far as it is shown, compared with before."""
+    depth = relative_depth(frames, name, crash(frames)[0])
+    if depth is None:
+        return None
+    shown = depth.filter((pl.col("seconds") >= crash(frames)[0] - MINUTE) & (pl.col("seconds") <= crash_window(frames)[1]))[
+        "relative"
+    ]
+    return lowest(shown) if shown.len() else None
 
 
 def no_data(axes: Axes, text: str) -> None:
