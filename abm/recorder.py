@@ -77,9 +77,7 @@ class Recorder:
         self._distances = np.array(DISTANCES)
         self._width = 2.0 * recording.book_span / recording.book_slices
         m = state.n_markets
-        book_row = np.dtype(
-            [("block", "i8"), ("market", "i4"), ("index", "f8"), ("resting", "f8", (recording.book_slices,))], align=True
-        )
+        book_row = np.dtype([("block", "i8"), ("market", "i4"), ("index", "f8"), ("resting", "f8", (recording.book_slices,))], align=True)
         rows = min(blocks // self.every + 2, 8192)
         self._markets: Table = empty_table((rows, m), MARKET_ROW)
         self._venue: Table = empty_table(rows, VENUE_ROW)
@@ -140,9 +138,7 @@ class Recorder:
                 continue
             table = getattr(state, name)
             if count > len(table):
-                raise RuntimeError(
-                    f"{name}: {count} rows in {self._drain_every} blocks, but room for {len(table)}; raise Capacity.records"
-                )
+                raise RuntimeError(f"{name}: {count} rows in {self._drain_every} blocks, but room for {len(table)}; raise Capacity.records")
             if self._keeps(name):
                 self._kept[name].append(table[:count].copy())
             state.venue[name] = 0

@@ -128,35 +128,25 @@ class Arbitrageurs(Strategy):
     edge: Distribution | float = parameter(
         LogNormal(median=0.0002, sigma=1.0), unit="fraction of the index, beyond costs, when calm", least=0.0
     )
-    leverage: Distribution | float = parameter(
-        Uniform(low=2.0, high=4.0), unit="notional of all markets over equity, at most", least=0.0
-    )
+    leverage: Distribution | float = parameter(Uniform(low=2.0, high=4.0), unit="notional of all markets over equity, at most", least=0.0)
     order_notional: Distribution | float = parameter(
         LogNormal(median=5_000.0, sigma=0.8, highest=100_000.0), unit="USD per order", least=0.0
     )
     financing_rate: float = parameter(0.06, unit="fraction per year", least=0.0, most=10.0, about="what it reckons with")
-    holding_days: Distribution | float = parameter(
-        Uniform(low=0.2, high=2.0), unit="days it expects to pay interest for", least=0.0
-    )
+    holding_days: Distribution | float = parameter(Uniform(low=0.2, high=2.0), unit="days it expects to pay interest for", least=0.0)
     funding_hours: Distribution | float = parameter(
         Uniform(low=1.0, high=7.0), unit="hours of the present funding rate it counts on", least=0.0,
         about="a rate whose hourly autocorrelation is 0.85 is worth 1 / 0.15 = 7 of its hours",
     )  # fmt: skip
     look_seconds: Distribution | float = parameter(LogNormal(median=6.0, sigma=0.6), unit="seconds between looks, mean", least=0.0)
-    reserve: Distribution | float = parameter(
-        1.0, unit="USD outside per USD of capital", least=0.0, about="brought when money runs out"
-    )
-    transfer_gap: float = parameter(
-        0.002, unit="fraction of the index, beyond costs", least=0.0, about="that makes it send for money"
-    )
+    reserve: Distribution | float = parameter(1.0, unit="USD outside per USD of capital", least=0.0, about="brought when money runs out")
+    transfer_gap: float = parameter(0.002, unit="fraction of the index, beyond costs", least=0.0, about="that makes it send for money")
     transfer_seconds: Distribution | float = parameter(
         LogNormal(median=1_200.0, sigma=0.7), unit="seconds until money sent arrives", least=0.0, most=1e7
     )
     patient_share: float = parameter(0.7, unit="share of members that also rest orders; the others only take", least=0.0, most=1.0)
     lifetime_seconds: float = parameter(10.0, unit="seconds", least=1e-3, about="of a resting order")
-    recall_move: float = parameter(
-        0.0001, unit="fraction of the index", least=0.0, most=1.0, about="at which a resting order is recalled"
-    )
+    recall_move: float = parameter(0.0001, unit="fraction of the index", least=0.0, most=1.0, about="at which a resting order is recalled")
     spot_fee: float = parameter(0.0001, unit="fraction of notional it reckons with outside", least=0.0, most=0.1)
 
     def init(self, recruits: Recruits) -> tuple[Table, NDArray[np.float64], NDArray[np.float64], int, np.uint64]:

@@ -86,16 +86,10 @@ class Hedgers(Strategy):
     exposure: Distribution | float = parameter(Uniform(low=0.5, high=2.5), unit="USD of coins per USD of capital", least=0.0)
     long_share: float = parameter(0.85, unit="share of members that own coins; the others owe them", least=0.0, most=1.0)
     ratio: Distribution | float = parameter(Uniform(low=0.6, high=1.0), unit="share of the exposure", least=0.0, most=1.0)
-    reduced_ratio: Distribution | float = parameter(
-        0.4, unit="share of the exposure while funding is too dear", least=0.0, most=1.0
-    )
+    reduced_ratio: Distribution | float = parameter(0.4, unit="share of the exposure while funding is too dear", least=0.0, most=1.0)
     band: Distribution | float = parameter(0.05, unit="fraction of the exposure", least=0.0, most=10.0)
-    funding_tolerance: Distribution | float = parameter(
-        LogNormal(median=0.001, sigma=0.7), unit="fraction of notional per day", least=0.0
-    )
-    funding_memory_seconds: float = parameter(
-        28_800.0, unit="seconds", least=1e-3, about="half-life of the funding taken for usual"
-    )
+    funding_tolerance: Distribution | float = parameter(LogNormal(median=0.001, sigma=0.7), unit="fraction of notional per day", least=0.0)
+    funding_memory_seconds: float = parameter(28_800.0, unit="seconds", least=1e-3, about="half-life of the funding taken for usual")
     look_seconds: Distribution | float = parameter(300.0, unit="seconds between looks, mean", least=0.0)
     order_notional: Distribution | float = parameter(
         LogNormal(median=2_000.0, sigma=0.8, highest=50_000.0), unit="USD per order", least=0.0

@@ -157,9 +157,7 @@ class LiquidityProviders(Strategy):
     layer_step: float = parameter(1.5, unit="half-spreads between layers, growing outward", least=0.0)
     layer_growth: float = parameter(1.3, unit="size of a layer over the one before", least=0.1, most=10.0)
     horizon_seconds: float = parameter(900.0, unit="seconds", least=0.0, about="over which inventory is thought to be at risk")
-    requote_move: float = parameter(
-        0.00005, unit="fraction of the index", least=0.0, most=1.0, about="quotes are renewed beyond it"
-    )
+    requote_move: float = parameter(0.00005, unit="fraction of the index", least=0.0, most=1.0, about="quotes are renewed beyond it")
     requote_share: float = parameter(
         1.0, unit="of the member's calm half-spread", least=0.0, about="likewise; the larger of the two counts"
     )
@@ -167,9 +165,7 @@ class LiquidityProviders(Strategy):
     lifetime_seconds: float = parameter(300.0, unit="seconds", least=1e-3, about="after which an order nobody renewed ends")
     inventory_limit: float = parameter(2.5, unit="inventory over equity", least=0.0)
     calm_power: float = parameter(1.0, unit="dimensionless", least=0.0, most=10.0, about="quoted size falls with volatility^-power")
-    loss_limit: Distribution | float = parameter(
-        Uniform(low=0.03, high=0.15), unit="fraction of the highest equity", least=0.0, most=1.0
-    )
+    loss_limit: Distribution | float = parameter(Uniform(low=0.03, high=0.15), unit="fraction of the highest equity", least=0.0, most=1.0)
     rest_seconds: float = parameter(300.0, unit="seconds", least=0.0, about="away after a loss")
     premium_share: float = parameter(0.8, unit="of the usual premium, taken for fair", least=0.0, most=1.0)
     premium_seconds: float = parameter(1800.0, unit="seconds", least=1e-3, about="half-life of the premium a maker takes for usual")

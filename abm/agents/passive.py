@@ -187,9 +187,7 @@ def trade_without_intelligence(venue, markets, transactions, members, lots, limi
                 )  # fmt: skip
             for _ in range(poisson(market_rate, second)):
                 limit = 1 if side < 0 else markets[k].ticks - 1
-                submit_taker(
-                    venue, transactions, members[0].row + k * members[0].stride, k, side, limit, lots[k], 0, members[0].latency
-                )
+                submit_taker(venue, transactions, members[0].row + k * members[0].stride, k, side, limit, lots[k], 0, members[0].latency)
 
 
 class FlowMemory(NamedTuple):

@@ -131,9 +131,7 @@ class Scalpers(Strategy):
 
     leverage: Distribution | float = parameter(LogNormal(median=8.0, sigma=0.5, highest=18.0), unit="times equity", least=0.0)
     momentum_share: float = parameter(0.6, unit="share of members that follow the trend; the others fade it", least=0.0, most=1.0)
-    look_seconds: Distribution | float = parameter(
-        LogNormal(median=120.0, sigma=0.6), unit="seconds between looks, mean", least=0.0
-    )
+    look_seconds: Distribution | float = parameter(LogNormal(median=120.0, sigma=0.6), unit="seconds between looks, mean", least=0.0)
     horizon_seconds: Distribution | float = parameter(LogNormal(median=1_800.0, sigma=0.8), unit="seconds held, mean", least=0.0)
     trend_seconds: float = parameter(300.0, unit="seconds", least=1e-3, about="half-life of the trend")
     threshold: Distribution | float = parameter(Uniform(low=1.5, high=3.5), unit="standard deviations", least=0.0)
@@ -142,12 +140,8 @@ class Scalpers(Strategy):
     neighbours: int = parameter(6, unit="neighbours per member, mean", least=0, most=1000)
     stop_share: float = parameter(0.7, unit="share of members that use stops", least=0.0, most=1.0)
     stop: Distribution | float = parameter(Uniform(low=1.0, high=2.5), unit="standard deviations of the horizon", least=0.0)
-    stop_on_mark_share: float = parameter(
-        0.5, unit="share of stops that trigger on mark; the others on the oracle", least=0.0, most=1.0
-    )
-    funding_tolerance: Distribution | float = parameter(
-        LogNormal(median=0.002, sigma=0.8), unit="fraction of notional per day", least=0.0
-    )
+    stop_on_mark_share: float = parameter(0.5, unit="share of stops that trigger on mark; the others on the oracle", least=0.0, most=1.0)
+    funding_tolerance: Distribution | float = parameter(LogNormal(median=0.002, sigma=0.8), unit="fraction of notional per day", least=0.0)
     market_shares: tuple[float, ...] = parameter((), unit="shares, one per market; empty = equal", least=0.0)
 
     def init(self, recruits: Recruits) -> ScalperMemory:

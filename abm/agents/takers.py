@@ -160,9 +160,7 @@ class Takers(Strategy):
     funding_tolerance: Distribution | float = parameter(
         LogNormal(median=0.004, sigma=0.8), unit="fraction of notional per day", least=0.0, about="beyond it a position is closed"
     )
-    funding_memory_seconds: float = parameter(
-        14_400.0, unit="seconds", least=1e-3, about="half-life of the funding taken for usual"
-    )
+    funding_memory_seconds: float = parameter(14_400.0, unit="seconds", least=1e-3, about="half-life of the funding taken for usual")
     review_seconds: float = parameter(1_800.0, unit="seconds, mean", least=0.0, about="between looks at what a position costs")
     holding_seconds: Distribution | float = parameter(
         LogNormal(median=345_600.0, sigma=0.8, highest=2_592_000.0), unit="seconds", least=1.0
@@ -172,14 +170,10 @@ class Takers(Strategy):
         0.85, unit="share of members that hold a position from the first block", least=0.0, most=1.0,
         about="they trade it with each other and with others who do, at the index",
     )  # fmt: skip
-    order_notional: Distribution | float = parameter(
-        LogNormal(median=500.0, sigma=1.0, highest=20_000.0), unit="USD per order", least=0.0
-    )
+    order_notional: Distribution | float = parameter(LogNormal(median=500.0, sigma=1.0, highest=20_000.0), unit="USD per order", least=0.0)
     between_orders_seconds: float = parameter(6.0, unit="seconds", least=0.0, about="mean, while a position is built or closed")
     market_shares: tuple[float, ...] = parameter((), unit="shares, one per market; empty = equal", least=0.0)
-    most_premium: float = parameter(
-        0.003, unit="fraction of the oracle price", least=0.0, about="beyond which nobody enters but waits"
-    )
+    most_premium: float = parameter(0.003, unit="fraction of the oracle price", least=0.0, about="beyond which nobody enters but waits")
     reach: float = parameter(0.0002, unit="fraction beyond the best price of the other side", least=0.0, most=0.5)
 
     def init(self, recruits: Recruits) -> TakerMemory:

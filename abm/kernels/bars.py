@@ -107,9 +107,7 @@ def fill_bar(key, bar, market, open_, high, low, close, begin, end, first_block,
 
 
 @kernel
-def replay(
-    key, seconds_per_block, interval, offset, opens, highs, lows, closes, variances, first_block, prices, volatility
-):
+def replay(key, seconds_per_block, interval, offset, opens, highs, lows, closes, variances, first_block, prices, volatility):
     """Writes `prices` and `volatility` (blocks, markets) from `first_block` on out of bars (bars, markets).
 
     `interval` is the length of a bar, `offset` the time from the first bar's opening to block 0, both in seconds.

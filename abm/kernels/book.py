@@ -249,9 +249,7 @@ def would_be_collateralised(accounts, positions, markets, margin_tiers, i, k, lo
     equity, initial, maintenance = account_risk_after(accounts, positions, markets, margin_tiers, i, k, lots, cash, interest)
     if equity >= initial:
         return True
-    old_equity, old_initial, old_maintenance = account_risk_after(
-        accounts, positions, markets, margin_tiers, i, -1, 0, 0.0, 0
-    )
+    old_equity, old_initial, old_maintenance = account_risk_after(accounts, positions, markets, margin_tiers, i, -1, 0, 0.0, 0)
     return transition_result(old_equity, old_initial, old_maintenance, equity, initial, maintenance) == 0
 
 
@@ -313,5 +311,3 @@ def expire_orders(venue, accounts, markets, levels, bitmap, orders, expiry, ende
         if orders[row].expires <= block:
             end_order(venue, accounts, markets, levels, bitmap, orders, expiry, ended_orders, row, EXPIRED, PLACE)
         row = after
-
-

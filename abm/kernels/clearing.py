@@ -177,9 +177,7 @@ def match(
         if orders[row].flags & REDUCE_ONLY:
             quantity = min(quantity, side * held_by_maker)
             if quantity <= 0:
-                end_order(
-                    venue, accounts, markets, levels, bitmap, orders, expiry, ended_orders, row, REDUCE_ONLY_DROPPED, PLACE
-                )
+                end_order(venue, accounts, markets, levels, bitmap, orders, expiry, ended_orders, row, REDUCE_ONLY_DROPPED, PLACE)
                 continue
         change = side * quantity
         interest_change = open_interest_change(held, change, held_by_maker, -change)
@@ -373,9 +371,7 @@ def liquidate(
         k = NOBODY
         if is_liquidatable(equity, maintenance):
             if terms[0].cancels_orders != 0:
-                cancel_resting(
-                    venue, accounts, markets, levels, bitmap, orders, expiry, ended_orders, i, NOBODY, LIQUIDATED, LIQUIDATE
-                )
+                cancel_resting(venue, accounts, markets, levels, bitmap, orders, expiry, ended_orders, i, NOBODY, LIQUIDATED, LIQUIDATE)
             k = choose_position(venue, positions, i, wanted, key)
             allowance = allowance_left(terms[0].max_notional_per_block, accounts[i].used_notional)
             if k == NOBODY or allowance <= 0.0:
@@ -544,12 +540,7 @@ def clear_transactions(
         elif kind == CANCEL:
             handle = transactions[t].handle
             row = handle & 0xFFFFFFFF
-            if (
-                row < orders.shape[0]
-                and orders[row].lots > 0
-                and orders[row].generation == handle >> 32
-                and orders[row].account == i
-            ):
+            if row < orders.shape[0] and orders[row].lots > 0 and orders[row].generation == handle >> 32 and orders[row].account == i:
                 end_order(venue, accounts, markets, levels, bitmap, orders, expiry, ended_orders, row, CANCELLED, CANCEL)
             else:
                 result = OUT_OF_RANGE

@@ -121,7 +121,7 @@ def failed_in_book(venue, liquidations, i, k):
     while n >= 0 and liquidations[n].block == venue[0].block:
         if liquidations[n].account == i and liquidations[n].market == k:
             result = liquidations[n].result
-            return result == NO_LIQUIDITY or result == FUND_EXHAUSTED or result == REDUCE_ONLY_DROPPED
+            return result in (NO_LIQUIDITY, FUND_EXHAUSTED, REDUCE_ONLY_DROPPED)
         n -= 1
     return False
 
@@ -197,9 +197,7 @@ def score_counterparty(accounts, positions, markets, margin_tiers, j, k, rank):
 
 
 @kernel
-def deleverage_by_rank(
-    venue, accounts, positions, markets, margin_tiers, funds, liquidations, deleveragings, rows, scores, rank, attempts
-):
+def deleverage_by_rank(venue, accounts, positions, markets, margin_tiers, funds, liquidations, deleveragings, rows, scores, rank, attempts):
     """For up to `attempts` positions: closes them against the highest-ranked accounts on the other side, the top first.
 
     rows (n,) int64 and scores (n,) float64 are scratch space.

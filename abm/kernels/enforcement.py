@@ -50,9 +50,7 @@ def submit_protocol_liquidations(
                     size = positions[i, k].lots * markets[k].lot
                     mark = markets[k].mark
                     notional = abs(size) * mark
-                    _, own = position_margin(
-                        markets, margin_tiers, k, notional, markets[k].open_interest * markets[k].lot * mark, 0.0
-                    )
+                    _, own = position_margin(markets, margin_tiers, k, notional, markets[k].open_interest * markets[k].lot * mark, 0.0)
                     limit = fillable_price(
                         size, mark, own, equity, maintenance, terms[0].bankruptcy_adjustment, terms[0].spread_to_maintenance_margin
                     )
@@ -72,5 +70,3 @@ def submit_protocol_liquidations(
                 count = min(count + 1, rows.shape[0])
     for r in range(min(count, attempts)):
         submit_liquidation(venue, transactions, NOBODY, rows[r], NOBODY, 0.0, 0)
-
-

@@ -224,9 +224,7 @@ def settle_voted_funding(
 
 
 @kernel
-def settle_clamped_funding(
-    venue, accounts, positions, markets, margin_tiers, levels, bitmap, orders, funding_payments, terms, averages
-):
+def settle_clamped_funding(venue, accounts, positions, markets, margin_tiers, levels, bitmap, orders, funding_payments, terms, averages):
     """One block of clamped-premium funding: when due, a sample of the premium; when due, a settlement at their
     average."""
     block = venue[0].block

@@ -158,9 +158,7 @@ def transition_result(equity_old, initial_old, maintenance_old, equity_new, init
 @inline
 def open_interest_change(size_a, change_a, size_b, change_b):
     """Change of the sum of long positions when the sizes of two matched accounts change (dYdX `oimf.go`), in the unit of the sizes."""
-    return (
-        max(size_a + change_a, 0) - max(size_a, 0) + max(size_b + change_b, 0) - max(size_b, 0)
-    )
+    return max(size_a + change_a, 0) - max(size_a, 0) + max(size_b + change_b, 0) - max(size_b, 0)
 
 
 @inline

@@ -151,9 +151,7 @@ def _read_parquet(file: Path) -> pl.DataFrame:
         }
         wrong = [name for name, fit in fits.items() if not fit]
         if wrong:
-            raise InputError(
-                *(f"{file}: column {name} is of type {schema[name]}, expected {expectations[name]}" for name in wrong)
-            )
+            raise InputError(*(f"{file}: column {name} is of type {schema[name]}, expected {expectations[name]}" for name in wrong))
         zone = getattr(schema["ts"], "time_zone", None)
         ts = pl.col("ts").dt.replace_time_zone("UTC") if zone is None else pl.col("ts").dt.convert_time_zone("UTC")
         table = pl.read_parquet(file, columns=list(COLUMNS)).with_row_index("row", offset=1)
@@ -167,9 +165,7 @@ def _read_parquet(file: Path) -> pl.DataFrame:
     strange = table.filter(~pl.col("ts").dt.epoch("us").is_between(0, _LAST_MICROSECONDS))
     if strange.height:
         microseconds = strange["ts"].dt.epoch("us")[0]
-        raise InputError(
-            f"{file}: row {strange['row'][0]}: ts is {microseconds} µs since 1970, expected a market's time"
-        )
+        raise InputError(f"{file}: row {strange['row'][0]}: ts is {microseconds} µs since 1970, expected a market's time")
     return table
 
 

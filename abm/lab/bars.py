@@ -216,8 +216,7 @@ def _minute_complaints(table: BarTable, ordered: pl.DataFrame, gaps: str) -> lis
         first, second = (ordered.row(int(repeats[0]) + shift, named=True) for shift in (-1, 0))
         more = f" ({len(repeats)} such rows)" if len(repeats) > 1 else ""
         complaints.append(
-            f"{_place(table, second)}: duplicate of {table.files[first['file']]} row {first['row']}, "
-            f"expected every minute once{more}"
+            f"{_place(table, second)}: duplicate of {table.files[first['file']]} row {first['row']}, expected every minute once{more}"
         )
     holes = (steps > 1).arg_true()
     if len(holes) and gaps == "refuse":
@@ -225,15 +224,12 @@ def _minute_complaints(table: BarTable, ordered: pl.DataFrame, gaps: str) -> lis
         first_gap = _count(int(steps[int(holes[0])]) - 1, "minute")
         missing = f"{_count(int((steps.gather(holes) - 1).sum()), 'minute')} missing in {_count(len(holes), 'gap')}"
         complaints.append(
-            f"{_place(table, before)}: the first gap follows, {first_gap}; {missing} in all; "
-            "expected every minute, or gaps = 'hold'"
+            f"{_place(table, before)}: the first gap follows, {first_gap}; {missing} in all; expected every minute, or gaps = 'hold'"
         )
     return complaints
 
 
-def _range_complaints(
-    source: Path, by_symbol: dict[str, pl.DataFrame], since: datetime | None, until: datetime | None
-) -> list[str]:
+def _range_complaints(source: Path, by_symbol: dict[str, pl.DataFrame], since: datetime | None, until: datetime | None) -> list[str]:
     """Symbols that do not cover the asked minutes, or one another's."""
     firsts = {symbol: rows["ts"][0] for symbol, rows in by_symbol.items()}
     lasts = {symbol: rows["ts"][-1] for symbol, rows in by_symbol.items()}
@@ -250,9 +246,7 @@ def _range_complaints(
     if not complaints and (len(set(firsts.values())) > 1 or len(set(lasts.values())) > 1):
         covers = (f"{symbol} {minute_text(firsts[symbol])} to {minute_text(lasts[symbol])}" for symbol in by_symbol)
         begin, end = max(firsts.values()), min(lasts.values()) + MINUTE
-        common = (
-            f"select start {begin:%Y-%m-%dT%H:%M} and end {end:%Y-%m-%dT%H:%M}" if begin < end else "none in common"
-        )
+        common = f"select start {begin:%Y-%m-%dT%H:%M} and end {end:%Y-%m-%dT%H:%M}" if begin < end else "none in common"
         complaints.append(f"{source}: symbols cover different times ({'; '.join(covers)}); {common}")
     return complaints
 

@@ -61,9 +61,7 @@ def liquidations_by_minute(liquidations: pl.DataFrame, width: float = MINUTE) ->
     )
 
 
-def cascades(
-    liquidations: pl.DataFrame, quiet_seconds: float = QUIET_SECONDS, least_accounts: int = LEAST_ACCOUNTS
-) -> pl.DataFrame:
+def cascades(liquidations: pl.DataFrame, quiet_seconds: float = QUIET_SECONDS, least_accounts: int = LEAST_ACCOUNTS) -> pl.DataFrame:
     """Liquidations that follow each other without a pause of more than `quiet_seconds`, in whatever market; at least
     `least_accounts` different accounts.
 

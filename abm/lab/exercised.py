@@ -33,12 +33,8 @@ def mechanisms(summary: Summary) -> tuple[Mechanism, ...]:
     starved = liquidations.failures.get("no_liquidity", 0)
     exhausted = liquidations.failures.get("fund_exhausted", 0)
     closed = f"{plural(liquidations.count, 'transaction')} closed positions of {plural(liquidations.accounts, 'account')}"
-    against = (
-        f"{plural(deleveraging.count, 'closing')} against {plural(deleveraging.counterparties, 'counterparty', 'counterparties')}"
-    )
-    sent = (
-        f"{count(keepers.succeeded)} liquidations by {plural(keepers.keepers, 'keeper')}, {count(keepers.failed)} attempts in vain"
-    )
+    against = f"{plural(deleveraging.count, 'closing')} against {plural(deleveraging.counterparties, 'counterparty', 'counterparties')}"
+    sent = f"{count(keepers.succeeded)} liquidations by {plural(keepers.keepers, 'keeper')}, {count(keepers.failed)} attempts in vain"
     rows: tuple[tuple[str, float, str, str], ...] = (
         ("oracle lag", gap > SMALL_GAP, f"the oracle was up to {percent(gap)} away from the index", "the oracle followed closely"),
         ("liquidation", liquidations.count, closed, "no account was liquidated"),

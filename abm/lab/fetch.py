@@ -106,9 +106,7 @@ class _PassingTroubleError(Exception):
     """A transfer that failed in a way that may not happen again."""
 
 
-def _download(
-    url: str, file: Path, what: str, attempts: int, first_pause_seconds: float, timeout_seconds: float
-) -> int:
+def _download(url: str, file: Path, what: str, attempts: int, first_pause_seconds: float, timeout_seconds: float) -> int:
     """Put the verified content of `url` at `file` and return its size in bytes."""
     failure = ""
     for attempt in range(attempts):
@@ -227,9 +225,7 @@ def _require_valid(symbols: Sequence[str], base_url: str, interval: str, market:
             for symbol in symbols
             if not re.fullmatch(r"[A-Z0-9_]+", str(symbol))
         ]
-        complaints += [
-            f"symbols names {symbol!r} twice" for symbol in dict.fromkeys(symbols) if symbols.count(symbol) > 1
-        ]
+        complaints += [f"symbols names {symbol!r} twice" for symbol in dict.fromkeys(symbols) if symbols.count(symbol) > 1]
     if market not in MARKETS:
         complaints.append(f"market is {market!r}, expected {' or '.join(MARKETS)}{_guess(market, MARKETS)}")
     if interval not in INTERVALS:

@@ -46,9 +46,7 @@ class MarketSummary:
 
     index_start: float = quantity("USD", "outside price at the first look")
     index_end: float = quantity("USD", "outside price at the last look")
-    index_move: float | None = quantity(
-        "fraction", "nine tenths of the largest fall or rise of the index, in the shortest time it took"
-    )
+    index_move: float | None = quantity("fraction", "nine tenths of the largest fall or rise of the index, in the shortest time it took")
     index_move_start: float | None = quantity("seconds since the start", "when that move began")
     index_move_seconds: float | None = quantity("seconds", "how long it took")
     mark_move: float | None = quantity("fraction", "the same for the mark price")
@@ -64,9 +62,7 @@ class MarketSummary:
     liquidated: float = quantity("USD", "of positions closed by liquidation, at the prices of the fills")
     liquidated_long_share: float | None = quantity("fraction of that notional", "from long positions")
     deleveraged: float = quantity("USD", "of positions closed by deleveraging")
-    open_interest_before: float | None = quantity(
-        "USD", "one side, at the index, when the largest move of the first market's index began"
-    )
+    open_interest_before: float | None = quantity("USD", "one side, at the index, when the largest move of the first market's index began")
     open_interest_lowest: float | None = quantity("USD", "lowest from then on")
     open_interest_end: float = quantity("USD", "at the last look")
     halted: float = quantity("seconds", "during which trading was halted")

@@ -26,17 +26,10 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], numbers_from: int 
 
     def cells(row: Sequence[str]) -> str:
         first = f'<th scope="row">{row[0]}</th>'
-        return first + "".join(
-            f"<td{ALIGNED if place >= numbers_from else ''}>{cell}</td>" for place, cell in enumerate(row[1:], start=1)
-        )
+        return first + "".join(f"<td{ALIGNED if place >= numbers_from else ''}>{cell}</td>" for place, cell in enumerate(row[1:], start=1))
 
-    heads = "".join(
-        f'<th scope="col"{ALIGNED if place >= numbers_from else ""}>{escape(text)}</th>' for place, text in enumerate(head)
-    )
-    lines = [
-        f"<tr{' class=total' if last_is_total and place == len(body) - 1 else ''}>{cells(row)}</tr>"
-        for place, row in enumerate(body)
-    ]
+    heads = "".join(f'<th scope="col"{ALIGNED if place >= numbers_from else ""}>{escape(text)}</th>' for place, text in enumerate(head))
+    lines = [f"<tr{' class=total' if last_is_total and place == len(body) - 1 else ''}>{cells(row)}</tr>" for place, row in enumerate(body)]
     top = f"<thead><tr>{heads}</tr></thead>" if head else ""
     return f'<div class="scroll"><table>{top}<tbody>{"".join(lines)}</tbody></table></div>'
 
@@ -135,17 +128,13 @@ def population_table(entries: Sequence[Mapping[str, Any]]) -> str:
     rows = []
     for entry in entries:
         values = {row["name"]: row["words"] for row in entry["parameters"]}
-        rows.append(
-            [escape(entry["name"]), f"<code>{escape(entry['kind'])}</code>", *(escape(values.get(key, "")) for key in keys)]
-        )
+        rows.append([escape(entry["name"]), f"<code>{escape(entry['kind'])}</code>", *(escape(values.get(key, "")) for key in keys)])
     return table(("group", "strategy", "traders", "capital, USD each", "latency, blocks", "margin"), rows, numbers_from=9)
 
 
 def definitions_table(summary: Summary) -> str:
     """Every number of the summary with unit and definition."""
-    rows = (
-        (f"<code>{escape(name)}</code>", _number(value), escape(unit), escape(about)) for name, value, unit, about in flat(summary)
-    )
+    rows = ((f"<code>{escape(name)}</code>", _number(value), escape(unit), escape(about)) for name, value, unit, about in flat(summary))
     return table(("name", "value", "unit", "definition"), rows, numbers_from=9)
 
 

@@ -189,9 +189,7 @@ def shapes_of(cls: type[Parameters]) -> dict[str, tuple[dataclasses.Field[Any], 
     for field in dataclasses.fields(cls):
         if not field.init:
             continue
-        bounds = Bounds(
-            field.metadata.get("least", -math.inf), field.metadata.get("most", math.inf), field.metadata.get("unit", "")
-        )
+        bounds = Bounds(field.metadata.get("least", -math.inf), field.metadata.get("most", math.inf), field.metadata.get("unit", ""))
         shape = field.metadata.get("shape")
         try:
             found[field_key(field)] = field, shape or shape_of(hints[field.name], bounds)
@@ -261,9 +259,7 @@ def documented_keys(
         fields["kind_"] = (Literal[kind], Field(alias=KIND))
     for number, (key, (field, shape)) in enumerate(shapes.items()):
         fields[f"field_{number}"] = (shape.schema_type(), Field(**_documentation(key, field)))
-    model: type[BaseModel] = create_model(
-        title, __config__=ConfigDict(extra="forbid", frozen=True, title=title), __doc__=about, **fields
-    )
+    model: type[BaseModel] = create_model(title, __config__=ConfigDict(extra="forbid", frozen=True, title=title), __doc__=about, **fields)
     return model
 
 

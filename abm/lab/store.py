@@ -98,9 +98,7 @@ def write_run(
         write_table(folder / TABLES / f"{name}.parquet", frame)
     (folder / EXPERIMENT).write_text(dump_toml(experiment), encoding="utf-8")
     (folder / SUMMARY).write_text(summary.json(), encoding="utf-8")
-    (folder / COLUMNS).write_text(
-        _json({name: columns_of(name, frame.columns) for name, frame in frames.items()}), encoding="utf-8"
-    )
+    (folder / COLUMNS).write_text(_json({name: columns_of(name, frame.columns) for name, frame in frames.items()}), encoding="utf-8")
     (folder / PROVENANCE).write_text(_json(provenance), encoding="utf-8")
 
 

@@ -137,9 +137,7 @@ def summarise_cascades(frames: Mapping[str, pl.DataFrame]) -> CascadeSummary:
     """The cascades of a record."""
     found = cascades(frames["liquidations"]).with_columns((pl.col("end") - pl.col("start")).alias("lasted"))
     if not found.height:
-        return CascadeSummary(
-            count=0, longest=None, largest_start=None, largest_seconds=None, largest_notional=None, largest_accounts=None
-        )
+        return CascadeSummary(count=0, longest=None, largest_start=None, largest_seconds=None, largest_notional=None, largest_accounts=None)
     largest = found.sort("notional", "start", descending=[True, False]).row(0, named=True)
     return CascadeSummary(
         count=found.height,

@@ -33,9 +33,7 @@ class ContinuousBook(Clearing):
     `order_limits` are rows of (equity in USD, resting orders allowed from there on), in rising order; below the first row none are.
     """
 
-    order_limits: tuple[tuple[float, float], ...] = parameter(
-        DYDX_ORDER_LIMITS, unit="(USD of equity, orders)", about="dYdX equity tiers"
-    )
+    order_limits: tuple[tuple[float, float], ...] = parameter(DYDX_ORDER_LIMITS, unit="(USD of equity, orders)", about="dYdX equity tiers")
     trigger_band: float = parameter(
         0.005, unit="fraction of the oracle price", least=0.0, most=1.0,
         about="conditional orders also trigger on trades, clamped to this distance from the oracle; 0: on the oracle alone",

@@ -62,8 +62,8 @@ class RandomDeleveraging(Deleveraging):
 
     def absorb(self, state: State, memory: np.uint64) -> None:
         deleverage_against_random(
-            state.venue, state.accounts, state.positions, state.markets, state.margin_tiers, state.funds, state.liquidations, state.deleveragings,
-            memory, self.attempts_per_block, self.accounts_scanned,
+            state.venue, state.accounts, state.positions, state.markets, state.margin_tiers, state.funds, state.liquidations,
+            state.deleveragings, memory, self.attempts_per_block, self.accounts_scanned,
         )  # fmt: skip
 
 
@@ -83,8 +83,8 @@ class RankedDeleveraging(Deleveraging):
 
     def absorb(self, state: State, memory: Queue) -> None:
         deleverage_by_rank(
-            state.venue, state.accounts, state.positions, state.markets, state.margin_tiers, state.funds, state.liquidations, state.deleveragings,
-            memory.rows, memory.scores, MARK_TO_ENTRY if self.rank == "mark to entry" else PROFIT_LEVERAGE, self.attempts_per_block,
+            state.venue, state.accounts, state.positions, state.markets, state.margin_tiers, state.funds, state.liquidations,
+            state.deleveragings, memory.rows, memory.scores, MARK_TO_ENTRY if self.rank == "mark to entry" else PROFIT_LEVERAGE, self.attempts_per_block,
         )  # fmt: skip
 
 
@@ -100,8 +100,8 @@ class ProRataDeleveraging(Deleveraging):
 
     def absorb(self, state: State, memory: Queue) -> None:
         deleverage_pro_rata(
-            state.venue, state.accounts, state.positions, state.markets, state.margin_tiers, state.funds, state.liquidations, state.deleveragings,
-            memory.rows, memory.scores, self.weight == "profit", self.attempts_per_block,
+            state.venue, state.accounts, state.positions, state.markets, state.margin_tiers, state.funds, state.liquidations,
+            state.deleveragings, memory.rows, memory.scores, self.weight == "profit", self.attempts_per_block,
         )  # fmt: skip
 
 

@@ -87,8 +87,7 @@ class PremiumVoteFunding(Funding):
     def inconsistencies(self) -> list[str]:
         if self.sample_seconds > self.settlement_seconds:
             return [
-                f"PremiumVoteFunding: sample_seconds {self.sample_seconds:g} is longer than "
-                f"settlement_seconds {self.settlement_seconds:g}"
+                f"PremiumVoteFunding: sample_seconds {self.sample_seconds:g} is longer than settlement_seconds {self.settlement_seconds:g}"
             ]
         return []
 

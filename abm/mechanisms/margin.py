@@ -42,9 +42,7 @@ class FlatMargin(Margin):
         share = per_market(self.maintenance_fraction_of_initial, m, f"{type(self).__name__}.maintenance_fraction_of_initial")
         state.margin_tiers = empty_table((m, 1), MARGIN_TIER)
         state.margin_tiers["initial"][:, 0] = initial
-        state.margin_tiers["maintenance"][:, 0] = [
-            maintenance_margin_fraction(a, b) for a, b in zip(initial, share, strict=True)
-        ]
+        state.margin_tiers["maintenance"][:, 0] = [maintenance_margin_fraction(a, b) for a, b in zip(initial, share, strict=True)]
 
     def update(self, state: State, memory: Any) -> None:
         """Nothing changes from block to block."""

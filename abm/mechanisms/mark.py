@@ -53,9 +53,7 @@ class MedianMark(Mark):
     is oracle + average basis.
     """
 
-    basis_seconds: float = parameter(
-        150.0, unit="seconds", least=1e-3, most=1e9, about="time constant of the average of mid - oracle"
-    )
+    basis_seconds: float = parameter(150.0, unit="seconds", least=1e-3, most=1e9, about="time constant of the average of mid - oracle")
     book_seconds: float = parameter(
         30.0, unit="seconds", least=1e-3, most=1e9, about="time constant of the average of median(bid, ask, last)"
     )

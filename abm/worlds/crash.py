@@ -42,9 +42,7 @@ class Crash(Parameters):
     )
     rebound: float = parameter(0.3, unit="fraction of the fall", least=0.0, most=1.0)
     rebound_half_life: float = parameter(1800.0, unit="seconds", least=1e-3)
-    volatility_multiplier: float = parameter(
-        3.0, unit="multiple of the volatility without the crash", least=1.0, most=100.0
-    )
+    volatility_multiplier: float = parameter(3.0, unit="multiple of the volatility without the crash", least=1.0, most=100.0)
 
 
 def crash_tables(crashes: Sequence[Crash], n_markets: int) -> tuple[np.recarray, NDArray[np.float64]]:

@@ -73,13 +73,9 @@ class Diffusion(World):
     """
 
     form: Literal["geometric", "arithmetic"] = parameter("geometric", unit="")
-    mirrored: bool = parameter(
-        False, unit="", about="arithmetic only: report 2 S0 - S, every move with its sign flipped"
-    )
+    mirrored: bool = parameter(False, unit="", about="arithmetic only: report 2 S0 - S, every move with its sign flipped")
     initial_price: float | tuple[float, ...] = parameter((60_000.0, 3_000.0, 150.0), unit="USD", least=1e-12, most=1e15)
-    volatility: float | tuple[float, ...] = parameter(
-        (0.50, 0.65, 0.90), unit="per square root of a year", least=0.0, most=50.0
-    )
+    volatility: float | tuple[float, ...] = parameter((0.50, 0.65, 0.90), unit="per square root of a year", least=0.0, most=50.0)
     drift: float | tuple[float, ...] = parameter(0.0, unit="per year", least=-1000.0, most=1000.0)
     correlation: float | tuple[float, ...] = parameter(
         (0.63, 0.63, 0.27), unit="correlation of pairs, in calm markets", least=0.0, most=1.0
@@ -87,26 +83,16 @@ class Diffusion(World):
     correlation_in_stress: float | tuple[float, ...] = parameter(
         (0.965, 0.965, 0.58), unit="correlation of pairs, in stress", least=0.0, most=1.0
     )
-    volatility_half_life: float | tuple[float, ...] = parameter(
-        (600.0, 86_400.0), unit="seconds, one per factor", least=1e-3
-    )
+    volatility_half_life: float | tuple[float, ...] = parameter((600.0, 86_400.0), unit="seconds, one per factor", least=1e-3)
     volatility_deviation: float | tuple[float, ...] = parameter(
         (0.48, 0.50), unit="log units, one per factor", least=0.0, most=2.0, about="0 keeps volatility constant"
     )
-    volatility_common_share: float = parameter(
-        0.87, unit="fraction of the variance of log volatility", least=0.0, most=1.0
-    )
+    volatility_common_share: float = parameter(0.87, unit="fraction of the variance of log volatility", least=0.0, most=1.0)
     jump_rate: float = parameter(12.0, unit="per day and market", least=0.0, most=1e6)
-    jump_scale: float | tuple[float, ...] = parameter(
-        (0.0012, 0.0016, 0.0022), unit="fraction of the price", least=0.0, most=1.0
-    )
+    jump_scale: float | tuple[float, ...] = parameter((0.0012, 0.0016, 0.0022), unit="fraction of the price", least=0.0, most=1.0)
     jump_degrees: float = parameter(4.0, unit="degrees of freedom", least=2.01, most=1e6)
-    jump_limit: float = parameter(
-        0.25, unit="fraction of the price", least=0.0, most=2.0, about="largest sum of jumps in a block"
-    )
-    jump_common_share: float = parameter(
-        0.5, unit="fraction of a market's jumps that hit all markets", least=0.0, most=1.0
-    )
+    jump_limit: float = parameter(0.25, unit="fraction of the price", least=0.0, most=2.0, about="largest sum of jumps in a block")
+    jump_common_share: float = parameter(0.5, unit="fraction of a market's jumps that hit all markets", least=0.0, most=1.0)
     crashes: tuple[Crash, ...] = parameter((), unit="")
 
     def inconsistencies(self) -> list[str]:
@@ -119,8 +105,7 @@ class Diffusion(World):
         half_lives, deviations = len(_values(self.volatility_half_life)), len(_values(self.volatility_deviation))
         if half_lives != deviations:
             problems.append(
-                f"Diffusion.volatility_deviation: {deviations} values for {half_lives} in volatility_half_life, "
-                "expected one per factor"
+                f"Diffusion.volatility_deviation: {deviations} values for {half_lives} in volatility_half_life, expected one per factor"
             )
         if any(calm > stress for calm, stress in _side_by_side(self.correlation, self.correlation_in_stress)):
             problems.append(
@@ -137,10 +122,7 @@ class Diffusion(World):
         jumps_per_block = self.jump_rate * setting.seconds_per_block / SECONDS_PER_DAY
         if jumps_per_block > JUMPS_PER_BLOCK:
             raise ParameterError(
-                [
-                    f"Diffusion.jump_rate: {self.jump_rate:g} per day is {jumps_per_block:g} per block, "
-                    f"expected {JUMPS_PER_BLOCK:g} at most"
-                ]
+                [f"Diffusion.jump_rate: {self.jump_rate:g} per day is {jumps_per_block:g} per block, expected {JUMPS_PER_BLOCK:g} at most"]
             )
         law = np.zeros(1, LAW).view(np.recarray)
         law.form = FORMS[self.form]
@@ -245,6 +227,4 @@ def _side_by_side(first: float | tuple[float, ...], second: float | tuple[float,
     """Entries of both, a single number standing for as many as the other has."""
     left, right = _values(first), _values(second)
     length = max(len(left), len(right))
-    return list(
-        zip(left * length if len(left) == 1 else left, right * length if len(right) == 1 else right, strict=False)
-    )
+    return list(zip(left * length if len(left) == 1 else left, right * length if len(right) == 1 else right, strict=False))

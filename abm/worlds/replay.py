@@ -57,9 +57,7 @@ class Replay(World):
     low: Prices = parameter(unit="USD")
     close: Prices = parameter(unit="USD")
     interval_seconds: float = parameter(60.0, unit="seconds per bar", least=1e-3)
-    start_offset: float = parameter(
-        0.0, unit="seconds from the first bar's opening to the beginning of the run", least=0.0
-    )
+    start_offset: float = parameter(0.0, unit="seconds from the first bar's opening to the beginning of the run", least=0.0)
     volatility_half_life: float = parameter(1800.0, unit="seconds", least=1e-3)
     initial_volatility: float | tuple[float, ...] = parameter(
         0.6, unit="per square root of a year", least=1e-6, most=50.0, about="before there is any past bar"
@@ -84,9 +82,7 @@ class Replay(World):
 
     def digest(self) -> bytes:
         """32 bytes that name the data: a hash of symbols, bar length, shape and prices (little-endian float64)."""
-        digest = hashlib.blake2b(
-            repr((self.symbols, float(self.interval_seconds), self.close.shape)).encode(), digest_size=32
-        )
+        digest = hashlib.blake2b(repr((self.symbols, float(self.interval_seconds), self.close.shape)).encode(), digest_size=32)
         for side in SIDES:
             digest.update(getattr(self, side).astype("<f8", copy=False).tobytes())
         return digest.digest()
@@ -96,8 +92,7 @@ class Replay(World):
         if len(set(shapes.values())) > 1 or self.close.ndim != 2 or self.close.shape[1] != len(self.symbols):
             found = ", ".join(f"{side} {shape}" for side, shape in shapes.items())
             return [
-                f"Replay: {found}, expected the same (bars, {len(self.symbols)}) for all, "
-                f"one column for each of {', '.join(self.symbols)}"
+                f"Replay: {found}, expected the same (bars, {len(self.symbols)}) for all, one column for each of {', '.join(self.symbols)}"
             ]
         if self.close.size == 0:
             return ["Replay: no bars, expected at least one bar of one symbol"]
@@ -110,9 +105,7 @@ class Replay(World):
         if not problems:
             for side in ("open", "close"):
                 prices = getattr(self, side)
-                problems += self._where(
-                    (prices < self.low) | (prices > self.high), side, "a price between low and high"
-                )
+                problems += self._where((prices < self.low) | (prices > self.high), side, "a price between low and high")
         return problems
 
     def _where(self, wrong: NDArray[np.bool_], side: str, expected: str) -> list[str]:
@@ -145,9 +138,7 @@ class Replay(World):
     def stretch(self, memory: ReplayMemory, first_block: int, blocks: int) -> Stretch:
         setting = memory.setting
         if first_block < 0 or first_block + blocks > setting.blocks:
-            raise ParameterError(
-                [f"Replay: blocks {first_block} to {first_block + blocks - 1} asked for, the run has {setting.blocks}"]
-            )
+            raise ParameterError([f"Replay: blocks {first_block} to {first_block + blocks - 1} asked for, the run has {setting.blocks}"])
         shape = (blocks, len(setting.symbols))
         prices, volatility = np.empty(shape), np.empty(shape)
         replay(

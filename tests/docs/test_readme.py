@@ -42,7 +42,9 @@ def test_the_commands_exist() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(platform.machine() != "x86_64", reason="the last bit of a logarithm differs between processors, and a crash amplifies it")
+@pytest.mark.skipif(
+    platform.machine() != "x86_64", reason="the last bit of a logarithm differs between processors, and a crash amplifies it"
+)
 def test_the_result_is_that_of_the_flash_crash() -> None:
     from abm.lab.config import load
     from abm.lab.summary import summarise

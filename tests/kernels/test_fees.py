@@ -168,9 +168,7 @@ def test_vaults_have_the_last_tier_whatever_they_traded():
     [
         (lambda: FlatFees(maker=-0.0005, taker=0.0004), "largest maker rebate 0.0005 exceeds the smallest taker fee 0.0004"),
         (
-            lambda: TieredFees(
-                tiers=(*DYDX_TIERS, FeeTier(volume=1e9, total_share=0.01, maker_share=0.04, maker=-0.0003, taker=0.0003))
-            ),
+            lambda: TieredFees(tiers=(*DYDX_TIERS, FeeTier(volume=1e9, total_share=0.01, maker_share=0.04, maker=-0.0003, taker=0.0003))),
             "largest maker rebate 0.0003 exceeds the smallest taker fee 0.00025",
         ),
         (lambda: TieredFees(tiers=()), "at least one tier"),

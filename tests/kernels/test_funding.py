@@ -54,9 +54,7 @@ def start(rule: Funding, state: State) -> Any:
     memory = rule.init(state, 1)
     if numba.config.DISABLE_JIT and memory is not None:
         tables = {
-            name: table.view(np.recarray)
-            for name, table in memory._asdict().items()
-            if isinstance(table, np.ndarray) and table.dtype.names
+            name: table.view(np.recarray) for name, table in memory._asdict().items() if isinstance(table, np.ndarray) and table.dtype.names
         }
         memory = memory._replace(**tables)
     return memory

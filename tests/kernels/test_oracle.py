@@ -110,9 +110,7 @@ class TestFormulas:
         assert sum(stake for price, stake in votes if price <= median) >= total // 2
 
     @given(prices, prices, prices, st.floats(1e-5, 0.05))
-    def test_an_accepted_price_never_ends_farther_from_the_index(
-        self, old: float, new: float, index: float, fraction: float
-    ) -> None:
+    def test_an_accepted_price_never_ends_farther_from_the_index(self, old: float, new: float, index: float, fraction: float) -> None:
         if kernels.price_update_check(old, new, index, fraction):
             assert abs(new - index) <= abs(old - index) * (1 + 1e-9)
 

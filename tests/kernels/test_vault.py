@@ -32,9 +32,7 @@ def quotes(equity: float, lots: int, oracle: float = 3000.0, close_only: bool = 
 
 def readable(table: np.ndarray) -> list[tuple[str, float, float, bool]]:
     sides = {kernels.BUY: "buy", kernels.SELL: "sell"}
-    return [
-        (sides[int(side)], round(tick * TICK, 9), round(lots * LOT, 9), bool(post_only)) for tick, lots, side, post_only in table
-    ]
+    return [(sides[int(side)], round(tick * TICK, 9), round(lots * LOT, 9), bool(post_only)) for tick, lots, side, post_only in table]
 
 
 def test_short_vault_bids_above_the_oracle() -> None:
@@ -75,9 +73,7 @@ def test_leverage_is_known_to_a_millionth() -> None:
 
 def test_close_only_vault_sells_no_more_than_it_holds() -> None:
     # the same test: 1000 USD and 0.5 coins at 3000
-    table = quotes(
-        2500.0, 500_000, close_only=True, layers=2, least_spread=0.007654, buffer=0.0029, skew_factor=1.234, size_fraction=0.5
-    )
+    table = quotes(2500.0, 500_000, close_only=True, layers=2, least_spread=0.007654, buffer=0.0029, skew_factor=1.234, size_fraction=0.5)
     assert readable(table) == [("sell", 3005.961, 0.416666, False), ("sell", 3020.129, 0.083334, False)]
 
 

@@ -81,9 +81,7 @@ def small_experiment(seed: int, seconds: float, crash: bool) -> Experiment:
         question="Who pays & why?",
         run=Run(seconds=seconds, seed=seed),
         record=Recording(every_seconds=5.0, book_every_seconds=20.0, positions_every_seconds=60.0),
-        venue=replace(
-            venue, listings=venue.listings[:2], insurance_fund=2_000.0, funding=replace(venue.funding, settlement_seconds=300.0)
-        ),
+        venue=replace(venue, listings=venue.listings[:2], insurance_fund=2_000.0, funding=replace(venue.funding, settlement_seconds=300.0)),
         world=Diffusion(
             initial_price=(20_000.0, 1_500.0),
             volatility=(0.5, 0.7),
@@ -96,9 +94,7 @@ def small_experiment(seed: int, seconds: float, crash: bool) -> Experiment:
             Group(
                 name="takers",
                 members=60,
-                strategy=Takers(
-                    leverage=LogNormal(median=10.0, sigma=0.5, highest=18.0), idle_seconds=20.0, between_orders_seconds=5.0
-                ),
+                strategy=Takers(leverage=LogNormal(median=10.0, sigma=0.5, highest=18.0), idle_seconds=20.0, between_orders_seconds=5.0),
                 capital=Pareto(lowest=1_000.0, exponent=1.2, highest=1e5),
             ),
             Group(name="providers", members=6, strategy=LiquidityProviders(), capital=200_000.0),

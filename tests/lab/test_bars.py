@@ -39,9 +39,7 @@ def minute_bars(symbol="BTCUSDT", minutes=6, price=100.0, start=START):
 def changed(table, row, **values):
     """The table with some values of one row (counted from 1) replaced."""
     at = pl.int_range(pl.len()) == row - 1
-    return table.with_columns(
-        pl.when(at).then(pl.lit(value)).otherwise(pl.col(name)).alias(name) for name, value in values.items()
-    )
+    return table.with_columns(pl.when(at).then(pl.lit(value)).otherwise(pl.col(name)).alias(name) for name, value in values.items())
 
 
 def without(table, *rows):
@@ -69,9 +67,7 @@ def kline_text(table, unit=1000, header=None):
     return "\n".join(lines) + "\n"
 
 
-HEADER = (
-    "open_time,open,high,low,close,volume,close_time,quote_volume,count,taker_buy_volume,taker_buy_quote_volume,ignore"
-)
+HEADER = "open_time,open,high,low,close,volume,close_time,quote_volume,count,taker_buy_volume,taker_buy_quote_volume,ignore"
 
 
 def messages(path, *args, **options):
@@ -393,9 +389,7 @@ def test_a_broken_off_last_line_is_refused(tmp_path):
 
 def test_missing_paths(tmp_path, parquet):
     path = parquet(minute_bars())
-    assert messages(tmp_path / "bras.parquet") == (
-        f"{tmp_path / 'bras.parquet'}: no such file or folder; did you mean '{path.name}'?",
-    )
+    assert messages(tmp_path / "bras.parquet") == (f"{tmp_path / 'bras.parquet'}: no such file or folder; did you mean '{path.name}'?",)
     empty = tmp_path / "empty"
     empty.mkdir()
     assert "no .parquet, .csv or .zip file in it" in messages(empty)[0]
@@ -418,9 +412,7 @@ def test_wrong_times(start, end, expected):
 
 
 def test_wrong_gaps_option(parquet):
-    assert messages(parquet(minute_bars()), gaps="holds") == (
-        "gaps is 'holds', expected 'refuse' or 'hold'; did you mean 'hold'?",
-    )
+    assert messages(parquet(minute_bars()), gaps="holds") == ("gaps is 'holds', expected 'refuse' or 'hold'; did you mean 'hold'?",)
 
 
 # the check

@@ -23,10 +23,7 @@ FIRST_MS = 1_667_865_600_000  # 2022-11-08
 def kline_zip(symbol, day, price):
     """A day of flat one-minute klines as the archive publishes them; `day` counts from 2022-11-08."""
     opened = FIRST_MS + day * DAY_MS
-    lines = [
-        f"{opened + 60_000 * k},{price},{price},{price},{price},1.5,{opened + 60_000 * k + 59_999},1,1,1,1,0"
-        for k in range(1440)
-    ]
+    lines = [f"{opened + 60_000 * k},{price},{price},{price},{price},1.5,{opened + 60_000 * k + 59_999},1,1,1,1,0" for k in range(1440)]
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr(f"{symbol}-1m-2022-11-{8 + day:02}.csv", "\n".join(lines) + "\n")
@@ -115,9 +112,7 @@ def test_days_and_symbols_arrive_whole_and_can_be_read(archive, tmp_path):
     ]
     bars = read_bars(tmp_path, ["SOLUSDT", "BTCUSDT"], "2022-11-08", "2022-11-09")
     assert bars.minutes == 2880
-    np.testing.assert_array_equal(
-        bars.close[[0, 1439, 1440, 2879]], [[30, 20000], [30, 20000], [31, 20001], [31, 20001]]
-    )
+    np.testing.assert_array_equal(bars.close[[0, 1439, 1440, 2879]], [[30, 20000], [30, 20000], [31, 20001], [31, 20001]])
 
 
 def test_good_files_are_skipped_without_asking(archive, tmp_path):

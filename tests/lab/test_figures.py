@@ -97,11 +97,7 @@ def test_titles_of_a_calm_run(calm: Record) -> None:
 def test_bubbles_are_in_proportion_to_what_was_liquidated(frames: Record) -> None:
     figure = FIGURES["prices"](frames, None)
     areas = sorted(
-        area
-        for axes in figure.axes[::2]
-        for part in axes.collections
-        if isinstance(part, PathCollection)
-        for area in part.get_sizes()
+        area for axes in figure.axes[::2] for part in axes.collections if isinstance(part, PathCollection) for area in part.get_sizes()
     )
     closed = frames["liquidations"].filter(pl.col("size") > 0)
     amounts = sorted(closed.group_by(pl.col("seconds") // 60, "market").agg(pl.col("notional").sum())["notional"].to_list())
@@ -134,8 +130,7 @@ def test_distance_to_liquidation(make_record: Callable[..., Record]) -> None:
         held | {"account": 4, "size": 100.0, "equity": 5000.0, "maintenance_margin": 30.0, "account_notional": 1000.0},
         # A hedged account: long BTC, short as much ETH. Nothing but a rise so steep that margin outgrows equity reaches it.
         held | {"account": 5, "size": 100.0, "equity": 100.0, "maintenance_margin": 60.0, "account_notional": 2000.0},
-        held
-        | {"account": 5, "size": -100.0, "equity": 100.0, "maintenance_margin": 60.0, "account_notional": 2000.0, "market": "ETH"},
+        held | {"account": 5, "size": -100.0, "equity": 100.0, "maintenance_margin": 60.0, "account_notional": 2000.0, "market": "ETH"},
     ]
     found = liquidation_distances(make_record(("BTC", "ETH"), ("takers",), {"positions": rows})["positions"])
     fall = (30.0 - 100.0) / (1000.0 - 30.0)

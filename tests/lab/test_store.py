@@ -42,8 +42,7 @@ def test_two_runs_of_one_seed_are_byte_identical_but_for_the_clock(tmp_path: Pat
 
 def test_another_seed_gives_other_tables(tmp_path: Path, make_experiment: Make) -> None:
     one, other = (
-        contents(run_experiment(make_experiment(seconds=120.0, seed=seed), tmp_path / str(seed), report=False).folder)
-        for seed in (1, 2)
+        contents(run_experiment(make_experiment(seconds=120.0, seed=seed), tmp_path / str(seed), report=False).folder) for seed in (1, 2)
     )
     assert one["tables/markets.parquet"] != other["tables/markets.parquet"]
 

@@ -79,10 +79,7 @@ def liquidation_rows() -> list[dict[str, object]]:
         "result",
         "leverage_before",
     )
-    return [
-        {**dict(zip(fields, row, strict=True)), "cohort": "takers", "reward": 0.5 if row[2] >= 0 and row[5] else 0.0}
-        for row in listed
-    ]
+    return [{**dict(zip(fields, row, strict=True)), "cohort": "takers", "reward": 0.5 if row[2] >= 0 and row[5] else 0.0} for row in listed]
 
 
 @pytest.fixture

@@ -64,9 +64,7 @@ def crash(rule: Deleveraging, side: int = 1, owed: float = 6.0, seed: int = 0) -
         deleveraging=rule,
         margin=FlatMargin(initial_margin_fraction=0.01, maintenance_fraction_of_initial=0.5),
     )
-    model, (debtor, solvent, bystander, *others) = scripted(
-        venue, path(*prices, prices[-1], final), traders, len(prices) + 2, seed=seed
-    )
+    model, (debtor, solvent, bystander, *others) = scripted(venue, path(*prices, prices[-1], final), traders, len(prices) + 2, seed=seed)
     model.run(len(prices) + 1)
     assert debtor.position("BTC") == pytest.approx(side * owed)
     positions, accounts = model.state.positions, model.state.accounts

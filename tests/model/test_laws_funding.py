@@ -20,9 +20,7 @@ SHARE = SETTLEMENT / 28_800.0
 
 def settlements(premium: float, interest: float, band: float, volatility: float = 0.5) -> pl.DataFrame:
     """Funding settlements of a run in which the book stays at `premium` over the oracle price of the block before."""
-    rule = ClampedPremiumFunding(
-        sample_seconds=1.0, settlement_seconds=float(SETTLEMENT), interest=interest, band=band, cap=float("inf")
-    )
+    rule = ClampedPremiumFunding(sample_seconds=1.0, settlement_seconds=float(SETTLEMENT), interest=interest, band=band, cap=float("inf"))
     book = makers(FixedSlippage(premium=premium, reference="oracle", notional=1e6, priority_fee=1.0))
     traders = [
         (1e5, {0: lambda trader: trader.buy("BTC", 3.0)}),

@@ -46,9 +46,7 @@ def everybody() -> list[Group]:
     Amounts are not round, so that no size is a whole number of lots by accident and another unit of price rounds alike.
     """
     return [
-        Group(
-            name="takers", strategy=Takers(idle_seconds=60.0), members=60, capital=Pareto(lowest=500.0, exponent=1.1, highest=1e5)
-        ),
+        Group(name="takers", strategy=Takers(idle_seconds=60.0), members=60, capital=Pareto(lowest=500.0, exponent=1.1, highest=1e5)),
         Group(name="scalpers", strategy=Scalpers(), members=30, capital=5_000.0),
         Group(name="hedgers", strategy=Hedgers(look_seconds=30.0), members=10, capital=50_000.0),
         Group(name="makers", strategy=LiquidityProviders(), members=5, capital=100_000.0),

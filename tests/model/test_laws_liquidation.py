@@ -60,9 +60,7 @@ def margin(maintenance: float, initial: float = 1e-4) -> FlatMargin:
 
 
 @pytest.mark.parametrize("side", [1, -1])
-@pytest.mark.parametrize(
-    ("leverage", "maintenance"), [(1.5, 0.05), (3.0, 0.1), (5.0, 0.03), (12.0, 0.03), (20.0, 0.03), (40.0, 0.0125)]
-)
+@pytest.mark.parametrize(("leverage", "maintenance"), [(1.5, 0.05), (3.0, 0.1), (5.0, 0.03), (12.0, 0.03), (20.0, 0.03), (40.0, 0.0125)])
 def test_liquidation_price(side: int, leverage: float, maintenance: float) -> None:
     """Long P0 (1 - 1/L) / (1 - m), short P0 (1 + 1/L) / (1 + m), to 1e-9: nothing happens before it, and beyond it it does."""
     entry = START + (TICK if side > 0 else 0.0)  # the ask of the only maker is one tick above its bid

@@ -93,9 +93,7 @@ def test_edge_over_a_stale_oracle(lag: int, fee_in_deviations: float) -> None:
     fee = fee_in_deviations * deviation
     markets, blocks = 24, 700 * lag
     listings = [replace(listing(f"M{k}", tick=0.01, lot=1e-6, highest=2.5)) for k in range(markets)]
-    venue = plain_venue(
-        *listings, oracle=MedianOracle(lag_blocks=lag, sources=1, min_change=0.0), fees=FlatFees(maker=0.0, taker=fee)
-    )
+    venue = plain_venue(*listings, oracle=MedianOracle(lag_blocks=lag, sources=1, min_change=0.0), fees=FlatFees(maker=0.0, taker=fee))
     quotes = FixedSlippage(reference="oracle", notional=1e4, priority_fee=1.0)
     taker = Group(name="taker", strategy=StaleQuoteTaker(fee=fee), members=1, capital=1e9)
     rare = Recording(every_seconds=1e6, book_every_seconds=1e6, positions_every_seconds=1e6)

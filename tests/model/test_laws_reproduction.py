@@ -190,8 +190,7 @@ def test_where_a_rule_never_binds_nothing_differs(name: str) -> None:
     people = [group for group in everybody() if group.name not in ("longs", "keepers", "takers", "scalpers")]
     people.append(Group(name="longs", strategy=Holders(leverage=3.0), members=40, capital=4_003.0))
     first, second = (
-        PerpModel(replace(venue, **changes), world, people, blocks=400, seed=3, recording=LOOK, check=True).run()
-        for changes in SAME[name]
+        PerpModel(replace(venue, **changes), world, people, blocks=400, seed=3, recording=LOOK, check=True).run() for changes in SAME[name]
     )
     left, right = first.frames(), second.frames()
     assert left["liquidations"].is_empty()

@@ -136,9 +136,7 @@ def test_mirror(markets: int, enforcement: Enforcement, liquidation: Liquidation
     same = ("block", "trigger_block", "submitted_block", "account", "keeper", "market", "size", "size_wanted", "result", "fills")
     assert here["liquidations"].select(same).equals(there["liquidations"].select(same))
     for field in ("fund_delta", "reward", "equity_before", "maintenance_margin_before"):
-        assert here["liquidations"][field].to_numpy() == pytest.approx(
-            there["liquidations"][field].to_numpy(), rel=EXACT, abs=1e-7
-        ), field
+        assert here["liquidations"][field].to_numpy() == pytest.approx(there["liquidations"][field].to_numpy(), rel=EXACT, abs=1e-7), field
     assert here["deleveragings"]["haircut"].to_numpy() == pytest.approx(there["deleveragings"]["haircut"].to_numpy(), rel=EXACT)
     assert here["funding"]["per_coin"].to_numpy() == pytest.approx(-there["funding"]["per_coin"].to_numpy(), rel=EXACT, abs=1e-12)
     assert here["funding"]["paid"].to_numpy() == pytest.approx(there["funding"]["paid"].to_numpy(), rel=EXACT, abs=1e-9)
@@ -164,8 +162,7 @@ SIZES = {"open_interest", "size", "size_wanted"}
 def in_units(venue: Venue, world: Diffusion, factor: float) -> tuple[Venue, Diffusion]:
     """The same markets with coins of `factor` times the value."""
     listings = tuple(
-        replace(old, tick=old.tick * factor, lot=old.lot / factor, highest_price=old.highest_price * factor)
-        for old in venue.listings
+        replace(old, tick=old.tick * factor, lot=old.lot / factor, highest_price=old.highest_price * factor) for old in venue.listings
     )
     prices = tuple(price * factor for price in world.initial_price)  # type: ignore[union-attr]
     return replace(venue, listings=listings), replace(world, initial_price=prices)

@@ -303,9 +303,7 @@ def test_jumps_and_clustering_leave_the_draws_of_the_diffusion_as_they_were() ->
 
 
 def test_a_crash_multiplies_the_path_by_exactly_its_depth() -> None:
-    fall = Crash(
-        start=600.0, duration=300.0, depth=(0.2, 0.4, 0.0), rebound=0.5, rebound_half_life=100.0, steepness=5.0
-    )
+    fall = Crash(start=600.0, duration=300.0, depth=(0.2, 0.4, 0.0), rebound=0.5, rebound_half_life=100.0, steepness=5.0)
     quiet = dataclasses.replace(fall, volatility_multiplier=1.0)
     run = setting(2000)
     world = Diffusion(crashes=(quiet,))
@@ -396,9 +394,7 @@ def test_a_price_that_reaches_zero_all_the_same_ends_the_run() -> None:
     wild = Crash(start=0.0, duration=10.0, depth=0.0, volatility_multiplier=100.0, rebound_half_life=1e9)
     world = Diffusion(**dict(PURE, volatility=2.0), form="arithmetic", crashes=(wild,))
     run = setting(DAY)
-    with pytest.raises(
-        ParameterError, match=r"the arithmetic price of (BTC|ETH|SOL) is not finite and positive in block"
-    ):
+    with pytest.raises(ParameterError, match=r"the arithmetic price of (BTC|ETH|SOL) is not finite and positive in block"):
         path(world, run, tuple(range(1000, DAY, 1000)))
 
 
@@ -447,9 +443,7 @@ def test_a_start_offset_is_the_same_path_begun_later() -> None:
 @pytest.mark.compiled
 def test_replayed_volatility_is_right_on_average_and_knows_no_future() -> None:
     random = np.random.default_rng(1)
-    fine = 1000.0 * np.exp(np.cumsum(random.standard_normal((3000, 60, 1)).reshape(-1, 1) * 1e-4, axis=0)).reshape(
-        -1, 60, 1
-    )
+    fine = 1000.0 * np.exp(np.cumsum(random.standard_normal((3000, 60, 1)).reshape(-1, 1) * 1e-4, axis=0)).reshape(-1, 60, 1)
     data = {"open": fine[:, 0], "high": fine.max(1), "low": fine.min(1), "close": fine[:, -1]}
     world = Replay(symbols=("A",), **data, volatility_half_life=3600.0, initial_volatility=0.5)
     run = setting(3000 * 60, symbols=("A",))

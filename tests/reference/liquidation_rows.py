@@ -95,8 +95,7 @@ def insurance_fund_can_cover(row: Inputs) -> Answer:
 def liquidation_order_priority(row: Inputs) -> Answer:
     price = float(row["oracle_price"])
     urgency = [
-        (liquidation.distance_to_fillable(float(order["fillable_price"]), price), abs(order["size"]) * price)
-        for order in row["orders"]
+        (liquidation.distance_to_fillable(float(order["fillable_price"]), price), abs(order["size"]) * price) for order in row["orders"]
     ]
     return {"order": sorted(range(len(urgency)), key=urgency.__getitem__, reverse=True)}
 

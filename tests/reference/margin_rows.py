@@ -24,9 +24,7 @@ TRANSITIONS = {
 
 
 def maintenance_margin_fraction(row: Inputs) -> Answer:
-    fraction = margin.maintenance_margin_fraction(
-        float(row["initial_margin_fraction"]), float(row["maintenance_fraction_of_initial"])
-    )
+    fraction = margin.maintenance_margin_fraction(float(row["initial_margin_fraction"]), float(row["maintenance_fraction_of_initial"]))
     return {"maintenance_margin_fraction": fraction}
 
 

@@ -94,9 +94,7 @@ def coarser(book: pl.DataFrame, width: float = COARSE) -> pl.DataFrame:
 
 def _shades(book: pl.DataFrame) -> LogNorm:
     """One scale for all markets."""
-    amounts = pl.concat(
-        [coarser(part).select(pl.max_horizontal("bids", "asks")) for part in book.partition_by("market")]
-    ).to_series()
+    amounts = pl.concat([coarser(part).select(pl.max_horizontal("bids", "asks")) for part in book.partition_by("market")]).to_series()
     strongest = float(amounts.quantile(0.98) or 1.0)
     return LogNorm(strongest / 10.0**DECADES, strongest)
 
@@ -141,9 +139,7 @@ def _draw(
         for side, name in enumerate(("bids", "asks")):
             sides[side, hit, column] = piece[name].to_numpy()[where[hit]]
     bids, asks = (
-        axes.pcolormesh(
-            times, edges, np.ma.masked_less_equal(sides[side], 0.0), cmap=colours, norm=norm, rasterized=True, linewidth=0
-        )
+        axes.pcolormesh(times, edges, np.ma.masked_less_equal(sides[side], 0.0), cmap=colours, norm=norm, rasterized=True, linewidth=0)
         for side, colours in enumerate(("Blues", "Oranges"))
     )
     return bids, asks

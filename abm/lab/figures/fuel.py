@@ -148,9 +148,7 @@ def _leverage(axes: Axes, before: pl.DataFrame, after: pl.DataFrame | None) -> N
     axes.set_xlabel("leverage: notional of all positions over equity")
     money_axis(axes, "USD")
     weighted = (
-        total(before["leverage"].clip(0.0, HIGHEST_LEVERAGE) * before["notional"]) / total(before["notional"])
-        if before.height
-        else 0.0
+        total(before["leverage"].clip(0.0, HIGHEST_LEVERAGE) * before["notional"]) / total(before["notional"]) if before.height else 0.0
     )
     axes.axvline(max(weighted, 0.1), color=GREY, linewidth=1.0, linestyle="--")
     label(axes, 0.01, 0.96, f"dashed: mean before, {weighted:.1f}\u00d7, weighted with size", GREY, fontweight="normal")

@@ -75,16 +75,10 @@ def _finding(frames: Mapping[str, pl.DataFrame]) -> str:
         if move
         else f"{first} did not move"
     )
-    return (
-        f"{opening}; {plural(accounts, 'account was', 'accounts were')} liquidated"
-        if accounts
-        else f"{opening}; nobody was liquidated"
-    )
+    return f"{opening}; {plural(accounts, 'account was', 'accounts were')} liquidated" if accounts else f"{opening}; nobody was liquidated"
 
 
-def _draw_prices(
-    axes: Axes, looks: pl.DataFrame, bubbles: pl.DataFrame, most: float, start: float, end: float, labels: bool
-) -> None:
+def _draw_prices(axes: Axes, looks: pl.DataFrame, bubbles: pl.DataFrame, most: float, start: float, end: float, labels: bool) -> None:
     shown = looks.filter((pl.col("seconds") >= start) & (pl.col("seconds") <= end))
     shown = shown.gather_every(max(1, shown.height // MOST_POINTS))
     seconds = shown["seconds"].to_numpy()

@@ -142,9 +142,7 @@ def pandas_frame(frame: pl.DataFrame) -> pd.DataFrame:
     columns: dict[str, Any] = {}
     for name, dtype in frame.schema.items():
         if isinstance(dtype, pl.Enum):
-            columns[name] = pd.Categorical(
-                frame[name].cast(pl.String).to_list(), categories=dtype.categories.to_list(), ordered=True
-            )
+            columns[name] = pd.Categorical(frame[name].cast(pl.String).to_list(), categories=dtype.categories.to_list(), ordered=True)
         else:
             columns[name] = frame[name].to_numpy()
     return pd.DataFrame(columns)
@@ -243,9 +241,7 @@ def worst_depth(frames: Mapping[str, pl.DataFrame], name: str) -> float | None:
     depth = relative_depth(frames, name, crash(frames)[0])
     if depth is None:
         return None
-    shown = depth.filter((pl.col("seconds") >= crash(frames)[0] - MINUTE) & (pl.col("seconds") <= crash_window(frames)[1]))[
-        "relative"
-    ]
+    shown = depth.filter((pl.col("seconds") >= crash(frames)[0] - MINUTE) & (pl.col("seconds") <= crash_window(frames)[1]))["relative"]
     return lowest(shown) if shown.len() else None
 
 
