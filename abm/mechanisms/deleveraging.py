@@ -82,9 +82,10 @@ class RankedDeleveraging(Deleveraging):
         return Queue(np.zeros(state.n_accounts, np.int64), np.zeros(state.n_accounts))
 
     def absorb(self, state: State, memory: Queue) -> None:
+        rank = MARK_TO_ENTRY if self.rank == "mark to entry" else PROFIT_LEVERAGE
         deleverage_by_rank(
             state.venue, state.accounts, state.positions, state.markets, state.margin_tiers, state.funds, state.liquidations,
-            state.deleveragings, memory.rows, memory.scores, MARK_TO_ENTRY if self.rank == "mark to entry" else PROFIT_LEVERAGE, self.attempts_per_block,
+            state.deleveragings, memory.rows, memory.scores, rank, self.attempts_per_block,
         )  # fmt: skip
 
 
