@@ -6,8 +6,8 @@ Of each account the tables keep
     collateral = net deposits + fees + funding + liquidation + rewards + socialised + realised price profit - entry value,
 
 and so equity = net deposits + those streams + realised + unrealised price profit. Realised profit has no field of its own. As
-every other stream is paid by somebody to somebody (fees to the venue, funding between accounts, liquidation and rewards by the
-funds), their sums over all accounts verify that price profits sum to zero at every mark price.
+every other stream is paid by somebody to somebody (fees to the venue, funding and socialised losses between accounts, liquidation
+and rewards by the funds), their sums over all accounts verify that price profits sum to zero at every mark price.
 """
 
 from __future__ import annotations
@@ -28,8 +28,9 @@ LAWS = {
     laws.MONEY_CONSERVED: "collateral + funds + venue fees = net deposits (USD)",
     laws.FEES_SUM_TO_ZERO: "fees of all accounts + venue fees = 0 (USD)",
     laws.FUNDING_SUMS_TO_ZERO: "funding of all accounts sums to zero (USD)",
-    laws.FUND_BALANCE_EXPLAINED: "funds = contributions - liquidation - rewards - socialised of all accounts (USD)",
+    laws.FUND_BALANCE_EXPLAINED: "funds = contributions - liquidation - rewards of all accounts (USD)",
     laws.DELEVERAGING_SUMS_TO_ZERO: "deleveraging gains of all accounts sum to zero (USD)",
+    laws.SOCIALISED_SUMS_TO_ZERO: "socialised losses of all accounts sum to zero (USD)",
     laws.FUND_NOT_NEGATIVE: "an insurance fund is never negative (USD)",
     laws.POSITIONS_SUM_TO_ZERO: "positions of a market sum to zero (lots)",
     laws.OPEN_INTEREST_IS_SUM_OF_LONGS: "open interest is the sum of long positions (lots)",

@@ -28,43 +28,44 @@ FEES_SUM_TO_ZERO = 5
 FUNDING_SUMS_TO_ZERO = 6
 FUND_BALANCE_EXPLAINED = 7
 DELEVERAGING_SUMS_TO_ZERO = 8
-FUND_NOT_NEGATIVE = 9
+SOCIALISED_SUMS_TO_ZERO = 9
+FUND_NOT_NEGATIVE = 10
 # positions
-POSITIONS_SUM_TO_ZERO = 10
-OPEN_INTEREST_IS_SUM_OF_LONGS = 11
-NO_COST_WITHOUT_POSITION = 12
-ENTRY_PRICE_ON_THE_GRID = 13
-ISOLATED_ACCOUNT_HOLDS_ITS_MARKET = 14
-ISOLATED_MARKET_HELD_ALONE = 15
-NO_DEBT_WITHOUT_POSITION = 16
+POSITIONS_SUM_TO_ZERO = 11
+OPEN_INTEREST_IS_SUM_OF_LONGS = 12
+NO_COST_WITHOUT_POSITION = 13
+ENTRY_PRICE_ON_THE_GRID = 14
+ISOLATED_ACCOUNT_HOLDS_ITS_MARKET = 15
+ISOLATED_MARKET_HELD_ALONE = 16
+NO_DEBT_WITHOUT_POSITION = 17
 # assessment
-MAINTENANCE_CLOCK = 17
-ZERO_CLOCK = 18
-LIQUIDATABLE_COUNTED = 19
+MAINTENANCE_CLOCK = 18
+ZERO_CLOCK = 19
+LIQUIDATABLE_COUNTED = 20
 # book
-BITMAP_OF_LEVELS = 20
-BITMAP_OF_WORDS = 21
-EMPTY_LEVEL_HAS_NO_LOTS = 22
-LINK_IN_RANGE = 23
-QUEUE_LINKS = 24
-ORDER_IN_ITS_LEVEL = 25
-ORDER_HAS_LOTS = 26
-ORDER_NOT_EXPIRED = 27
-ORDER_HAS_GENERATION = 28
-ONE_SIDE_PER_LEVEL = 29
-LEVEL_LOTS = 30
-NOT_CROSSED = 31
-BEST_BID = 32
-BEST_ASK = 33
-LIVE_ORDERS_COUNTED = 34
-ACCOUNT_CHAIN = 35
-OPEN_ORDERS_COUNTED = 36
-EXPIRY_CHAIN = 37
-FREE_ROW_IS_EMPTY = 38
-FREE_ROWS_COUNTED = 39
+BITMAP_OF_LEVELS = 21
+BITMAP_OF_WORDS = 22
+EMPTY_LEVEL_HAS_NO_LOTS = 23
+LINK_IN_RANGE = 24
+QUEUE_LINKS = 25
+ORDER_IN_ITS_LEVEL = 26
+ORDER_HAS_LOTS = 27
+ORDER_NOT_EXPIRED = 28
+ORDER_HAS_GENERATION = 29
+ONE_SIDE_PER_LEVEL = 30
+LEVEL_LOTS = 31
+NOT_CROSSED = 32
+BEST_BID = 33
+BEST_ASK = 34
+LIVE_ORDERS_COUNTED = 35
+ACCOUNT_CHAIN = 36
+OPEN_ORDERS_COUNTED = 37
+EXPIRY_CHAIN = 38
+FREE_ROW_IS_EMPTY = 39
+FREE_ROWS_COUNTED = 40
 # waiting
-WAITING_IN_RANGE = 40
-PENDING_ARRIVES_LATER = 41
+WAITING_IN_RANGE = 41
+PENDING_ARRIVES_LATER = 42
 
 TOLERANCE = 1e-9  # of the sum of the absolute amounts that make up a balance
 ROUNDING = 1e-13  # of all money on the venue: what sums that have shrunk to nothing may have been rounded by
@@ -97,7 +98,7 @@ def inspect_money(venue, accounts, markets, funds, finding):
     """Money: finite, conserved, and each of its streams paid by somebody to somebody."""
     collateral = gross_collateral = deposits = gross_deposits = 0.0
     fees = gross_fees = funding = gross_funding = 0.0
-    paid_by_fund = gross_paid_by_fund = deleveraging = gross_deleveraging = 0.0
+    paid_by_fund = gross_paid_by_fund = deleveraging = gross_deleveraging = socialised = gross_socialised = 0.0
     liquidatable = 0
     for i in range(accounts.shape[0]):
         a = accounts[i]
@@ -116,8 +117,10 @@ def inspect_money(venue, accounts, markets, funds, finding):
         gross_fees += abs(a.fees)
         funding += a.funding
         gross_funding += abs(a.funding)
-        paid_by_fund += a.liquidation + a.rewards + a.socialised
-        gross_paid_by_fund += abs(a.liquidation) + abs(a.rewards) + abs(a.socialised)
+        paid_by_fund += a.liquidation + a.rewards
+        gross_paid_by_fund += abs(a.liquidation) + abs(a.rewards)
+        socialised += a.socialised
+        gross_socialised += abs(a.socialised)
         deleveraging += a.deleveraging
         gross_deleveraging += abs(a.deleveraging)
         below = is_liquidatable(a.equity, a.maintenance_margin)
@@ -160,6 +163,9 @@ def inspect_money(venue, accounts, markets, funds, finding):
     if law != HOLDS:
         return law
     law = sums_to(finding, DELEVERAGING_SUMS_TO_ZERO, deleveraging, 0.0, gross_deleveraging, rounding)
+    if law != HOLDS:
+        return law
+    law = sums_to(finding, SOCIALISED_SUMS_TO_ZERO, socialised, 0.0, gross_socialised, rounding)
     if law != HOLDS:
         return law
     paid_in = total - deposits
