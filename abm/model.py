@@ -75,6 +75,10 @@ class PerpModel(mesa.Model):
             capacity or roomy(n_accounts),
         )
         self._open_world(world, spot, gas)
+        first = 0
+        for number, group in enumerate(population):
+            self.state.accounts["cohort"][first : first + group.accounts(n_markets)] = number
+            first += group.accounts(n_markets)
         self._open_venue(venue)
         self.cohorts: list[Cohort] = []
         row = 0

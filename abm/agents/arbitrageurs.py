@@ -128,7 +128,7 @@ class Arbitrageurs(Strategy):
     edge: Distribution | float = parameter(
         LogNormal(median=0.0002, sigma=1.0), unit="fraction of the index, beyond costs, when calm", least=0.0
     )
-    leverage: Distribution | float = parameter(Uniform(low=2.0, high=4.0), unit="notional of all markets over equity, at most", least=0.0)
+    leverage: Distribution | float = parameter(Uniform(low=1.5, high=3.0), unit="notional of all markets over equity, at most", least=0.0)
     order_notional: Distribution | float = parameter(
         LogNormal(median=5_000.0, sigma=0.8, highest=100_000.0), unit="USD per order", least=0.0
     )
@@ -139,7 +139,7 @@ class Arbitrageurs(Strategy):
         about="a rate whose hourly autocorrelation is 0.85 is worth 1 / 0.15 = 7 of its hours",
     )  # fmt: skip
     look_seconds: Distribution | float = parameter(LogNormal(median=6.0, sigma=0.6), unit="seconds between looks, mean", least=0.0)
-    reserve: Distribution | float = parameter(1.0, unit="USD outside per USD of capital", least=0.0, about="brought when money runs out")
+    reserve: Distribution | float = parameter(0.5, unit="USD outside per USD of capital", least=0.0, about="brought when money runs out")
     transfer_gap: float = parameter(0.002, unit="fraction of the index, beyond costs", least=0.0, about="that makes it send for money")
     transfer_seconds: Distribution | float = parameter(
         LogNormal(median=1_200.0, sigma=0.7), unit="seconds until money sent arrives", least=0.0, most=1e7

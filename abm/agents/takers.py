@@ -144,10 +144,14 @@ class Takers(Strategy):
     They are the fuel of cascades: positions built near each other's prices with little margin, closed by others.
     """
 
-    leverage: Distribution | float = parameter(LogNormal(median=3.8, sigma=0.7, highest=18.0), unit="times equity", least=0.0)
-    long_share: Distribution | float = parameter(0.62, unit="probability, while funding is zero", least=0.0, most=1.0)
+    leverage: Distribution | float = parameter(LogNormal(median=4.7, sigma=0.7, highest=18.0), unit="times equity", least=0.0)
+    leverage_capital: float = parameter(3_000.0, unit="USD", least=1e-9, about="capital above which leverage falls")
+    leverage_power: float = parameter(
+        0.2, unit="dimensionless", least=0.0, most=2.0, about="leverage falls with (capital / leverage_capital)^-power"
+    )
+    long_share: Distribution | float = parameter(0.67, unit="probability, while funding is zero", least=0.0, most=1.0)
     mood: float = parameter(
-        0.06, unit="probability", least=0.0, most=1.0,
+        0.08, unit="probability", least=0.0, most=1.0,
         about="standard deviation of a part of long_share that all members share: one draw a run",
     )  # fmt: skip
     funding_tilt: float = parameter(
@@ -180,7 +184,8 @@ class Takers(Strategy):
         state = recruits.state
         idle = recruits.draw("idle", self.idle_seconds) / state.seconds_per_block
         table = recruits.table(TAKER, idle)
-        table["leverage"] = recruits.draw("leverage", self.leverage)
+        size = np.maximum(recruits.capital / self.leverage_capital, 1.0)
+        table["leverage"] = recruits.draw("leverage", self.leverage) * size**-self.leverage_power
         mood = self.mood * NormalDist().inv_cdf(min(max(float(recruits.uniforms("mood")[0]), 1e-12), 1.0 - 1e-12))
         table["long_share"] = np.clip(recruits.draw("long share", self.long_share) + mood, 0.0, 1.0)
         table["holding"] = recruits.draw("holding", self.holding_seconds) / state.seconds_per_block

@@ -73,7 +73,7 @@ def decide_whales(venue, accounts, positions, markets, transactions, members, ke
 class Whales(Strategy):
     """Large leveraged traders. One of them below maintenance margin is more than the near book can take."""
 
-    leverage: Distribution | float = parameter(Uniform(low=2.0, high=6.0), unit="times equity", least=0.0)
+    leverage: Distribution | float = parameter(Uniform(low=2.5, high=6.0), unit="times equity", least=0.0)
     long_share: float = parameter(0.65, unit="probability", least=0.0, most=1.0)
     enter_seconds: Distribution | float = parameter(Uniform(low=600.0, high=14_400.0), unit="seconds from the start", least=0.0)
     opening_share: float = parameter(
