@@ -295,6 +295,8 @@ def place(
     order_limits, i, k, side, flags, tick, lots, expires,
 ):  # fmt: skip
     """Executes one order: takes what it can, rests what may rest. Returns FILLED (also when it rests) or why it failed or stopped."""
+    if k < 0 or k >= markets.shape[0]:
+        return OUT_OF_RANGE, lots
     if markets[k].status != ACTIVE:
         return MARKET_HALTED, lots
     if tick < 1 or tick >= markets[k].ticks or lots <= 0 or lots > MOST_LOTS or (side != 1 and side != -1):
@@ -545,12 +547,18 @@ def clear_transactions(
             else:
                 result = OUT_OF_RANGE
         elif kind == LIQUIDATE:
-            result = liquidate(
-                venue, accounts, positions, markets, margin_tiers, funds, levels, bitmap, orders, expiry, fills, ended_orders, terms,
-                liquidations, int(transactions[t].target), i, k, transactions[t].submitted, key,
-            )  # fmt: skip
+            target = int(transactions[t].target)
+            if target < 0 or target >= accounts.shape[0]:
+                result = OUT_OF_RANGE
+            else:
+                result = liquidate(
+                    venue, accounts, positions, markets, margin_tiers, funds, levels, bitmap, orders, expiry, fills, ended_orders,
+                    terms, liquidations, target, i, k, transactions[t].submitted, key,
+                )  # fmt: skip
         elif kind == CONDITIONAL:
-            if not add_conditional(
+            if k < 0 or k >= markets.shape[0]:
+                result = OUT_OF_RANGE
+            elif not add_conditional(
                 venue, conditionals, i, k, side, transactions[t].flags, transactions[t].amount, transactions[t].tick, left,
                 transactions[t].expires,
             ):  # fmt: skip

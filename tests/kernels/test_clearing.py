@@ -360,3 +360,23 @@ def test_positions_of_any_size_keep_their_money():
     ledger.read_records()
     ledger.compare()
     exchange.check()
+
+
+@pytest.mark.parametrize("market", [-2, NOBODY, 2, 1 << 20])
+def test_a_market_that_is_not_there_takes_no_orders(market):
+    """A negative number must not mean the last market, whose risk would then be left out of the collateral test."""
+    exchange = Exchange(2, 2, capital=0.0)
+    assert exchange.execute(PLACE, 0, market, side=1, tick=100, lots=5).reason == "out_of_range"
+    assert exchange.execute(CONDITIONAL, 0, market, side=1, tick=100, lots=5, amount=100.0).reason == "out_of_range"
+    assert exchange.state.venue["orders_live"][0] == 0
+    exchange.check()
+
+
+@pytest.mark.parametrize("target", [NOBODY, 4, 1 << 20])
+def test_an_account_that_is_not_there_cannot_be_liquidated(target):
+    exchange = Exchange(4, capital=[1e6, 1e6, 1e6, 1000.0])
+    exchange.trade(3, 0, 100, 100)
+    exchange.set_price(80.0)
+    assert len(exchange.liquidate(target, keeper=1, fee=1.0)) == 0
+    assert exchange.state.venue["failed_gas"][0] == 1.0
+    assert exchange.lots(3) == 100
