@@ -62,11 +62,13 @@ coverage: $(DEVELOPMENT) ## lines that the kernel tests reach, counted with the 
 		-m "not slow and not browser and not compiled"
 	$(BIN)/python -m coverage report
 
-bench: $(DEVELOPMENT) ## measure the speed of kernels, blocks, a day
-	$(BIN)/python -m pytest benchmarks -m "" -o python_files="bench_*.py test_*.py" --benchmark-only
+BENCHMARKS := bare_book checked_clearing full_blocks sleeping_population simulated_day many_accounts first_block mesa_loop
 
-bench-peers: .venv-peers/.installed ## install bourse and PAMS beside the simulator and list their versions
-	.venv-peers/bin/python -m pip list | grep -iE "^(bourse|pams|perp-abm|numpy) "
+bench: $(DEVELOPMENT) ## measure the speed of kernels, blocks, a day
+	@for name in $(BENCHMARKS); do $(BIN)/python benchmarks/$$name.py || exit 1; done
+
+bench-peers: .venv-peers/.installed ## measure bourse and PAMS on the same machine
+	@for name in bourse_book pams_market; do .venv-peers/bin/python benchmarks/$$name.py || exit 1; done
 
 constraints: ## resolve constraints.txt anew (needs uv)
 	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --upgrade \

@@ -28,7 +28,8 @@ def post_steady_quotes(venue, markets, transactions, members, notional, referenc
     """Every member takes back its quotes of the last block and posts `levels` new ones on each side of every market.
 
     Level l lies `nearest` + (l + 1/2) `step` (fractions of the centre) from the centre and holds `notional[k]` USD; what a level
-    cannot hold in whole lots goes to the next. The centre is 1 + `premium[k]` times the reference price.
+    cannot hold in whole lots goes to the next. The centre is 1 + `premium[k]` times the reference price. Quotes that meet stale orders
+    of others trade with them, so the book cannot be held away from its centre.
     """
     for j in range(members.shape[0]):
         latency = members[j].latency
@@ -50,7 +51,7 @@ def post_steady_quotes(venue, markets, transactions, members, notional, referenc
                     owed_bid -= lots
                     if lots > 0:
                         submit(
-                            venue, transactions, PLACE, i, k, 1, POST_ONLY, NOBODY, int(bid), lots, NEVER, 0, 0.0, fee, latency
+                            venue, transactions, PLACE, i, k, 1, 0, NOBODY, int(bid), lots, NEVER, 0, 0.0, fee, latency
                         )  # fmt: skip
                 if ask < markets[k].ticks:
                     owed_ask += notional[k] / (ask * markets[k].unit)
@@ -58,7 +59,7 @@ def post_steady_quotes(venue, markets, transactions, members, notional, referenc
                     owed_ask -= lots
                     if lots > 0:
                         submit(
-                            venue, transactions, PLACE, i, k, -1, POST_ONLY, NOBODY, int(ask), lots, NEVER, 0, 0.0, fee, latency
+                            venue, transactions, PLACE, i, k, -1, 0, NOBODY, int(ask), lots, NEVER, 0, 0.0, fee, latency
                         )  # fmt: skip
 
 
