@@ -16,6 +16,7 @@ PUBLIC = {
     "abm.agents.hedgers": ["Hedgers"],
     "abm.agents.keepers": ["Keepers"],
     "abm.agents.liquidity_providers": ["LiquidityProviders"],
+    "abm.agents.passive": ["FixedSlippage", "Holders", "SteadyDepth", "ZeroIntelligence"],
     "abm.agents.scalpers": ["Scalpers"],
     "abm.agents.takers": ["Takers"],
     "abm.agents.vaults": ["ResidentVaults"],

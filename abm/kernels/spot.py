@@ -51,4 +51,4 @@ def move_world(venue, markets, outside, spot_orders, prices, volatility, row, im
         now += markets[k].variance_now
         usual += markets[k].variance_usual
     ratio = math.sqrt(now / usual) if usual > 0.0 else 1.0
-    venue[0].gas_price = gas[0].base * min(max(ratio, 1.0) ** gas[0].elasticity, gas[0].most)
+    venue[0].gas_price = gas[0].calm * min(max(ratio, 1.0) ** gas[0].elasticity, gas[0].most)

@@ -11,7 +11,7 @@ from abm.state import Table, empty_table
 
 GAS_TERMS = np.dtype(
     [
-        ("base", "f8"),  # USD per keeper transaction in calm times
+        ("calm", "f8"),  # USD per keeper transaction in calm times
         ("elasticity", "f8"),
         ("most", "f8"),  # largest multiple of the base
     ],
@@ -33,7 +33,7 @@ class Gas(Parameters):
     def terms(self) -> Table:
         """One record of GAS_TERMS."""
         terms = empty_table(1, GAS_TERMS)
-        terms["base"] = self.base
+        terms["calm"] = self.base
         terms["elasticity"] = self.elasticity
         terms["most"] = self.most_multiple
         return terms
