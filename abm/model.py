@@ -10,9 +10,7 @@ import numpy as np
 
 from abm.agents.base import Cohort, Group, enlist, open_accounts
 from abm.invariants import check_invariants
-from abm.kernels.book import expire_orders
-from abm.kernels.conditionals import trigger_conditionals
-from abm.kernels.margin import assess_accounts
+from abm.kernels.assessment import open_block
 from abm.kernels.spot import move_world
 from abm.mechanisms.venue import Venue
 from abm.parameters import ParameterError
@@ -208,11 +206,10 @@ class PerpModel(mesa.Model):
         """Orders expire, conditional orders trigger, and every account is valued at mark."""
         state = self.state
         self.rules.margin.update(state, self.memory["margin"])
-        expire_orders(
-            state.venue, state.accounts, state.markets, state.levels, state.bitmap, state.orders, state.expiry, state.ended_orders
-        )
-        trigger_conditionals(state.venue, state.markets, state.conditionals, state.transactions)
-        assess_accounts(state.venue, state.accounts, state.positions, state.markets, state.margin_tiers, state.funds)
+        open_block(
+            state.venue, state.accounts, state.positions, state.markets, state.margin_tiers, state.funds, state.levels, state.bitmap,
+            state.orders, state.expiry, state.ended_orders, state.conditionals, state.transactions,
+        )  # fmt: skip
 
     def collect_orders(self) -> None:
         """Everyone decides on the same view; keepers and the protocol send their liquidations."""

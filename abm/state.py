@@ -10,6 +10,7 @@ Signs: position long > 0, side +1 buy and -1 sell, payments from the account's p
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -92,23 +93,23 @@ REASONS = (
 
 ACCOUNT = np.dtype(
     [
-        # touched by every fill: one cache line
+        # what valuing every account in every block reads and writes: one cache line
         ("collateral", "f8"),  # USD on the venue, negative when more is owed than was paid in
+        ("equity", "f8"),  # USD, collateral + positions at mark, as last assessed
+        ("maintenance_margin", "f8"),  # USD, as last assessed
+        ("initial_margin", "f8"),  # USD, as last assessed
+        ("below_maintenance_since", "i8"),  # block in which equity fell below maintenance margin, NOT_YET when healthy
+        ("below_zero_since", "i8"),  # block in which equity fell below zero, NOT_YET otherwise
+        ("open_orders", "i4"),  # resting orders
+        ("first_order", "i4"),  # head of the chain of resting orders, or NOBODY
+        ("isolated_market", "i4"),  # the only market this account may hold, or NOBODY for cross margin
+        ("latency", "i4"),  # blocks between a decision and its arrival at the venue
+        # touched by every fill
         ("fees", "f8"),  # USD of trading fees received (negative: paid)
         ("taker_fee", "f8"),  # fraction of notional
         ("maker_fee", "f8"),  # fraction of notional, negative: rebate
         ("taker_volume", "f8"),  # USD since the fee window opened
         ("maker_volume", "f8"),  # USD since the fee window opened
-        ("open_orders", "i4"),  # resting orders
-        ("first_order", "i4"),  # head of the chain of resting orders, or NOBODY
-        ("isolated_market", "i4"),  # the only market this account may hold, or NOBODY for cross margin
-        ("latency", "i4"),  # blocks between a decision and its arrival at the venue
-        # as last assessed
-        ("equity", "f8"),  # USD, collateral + positions at mark
-        ("maintenance_margin", "f8"),  # USD
-        ("initial_margin", "f8"),  # USD
-        ("below_maintenance_since", "i8"),  # block in which equity fell below maintenance margin, NOT_YET when healthy
-        ("below_zero_since", "i8"),  # block in which equity fell below zero, NOT_YET otherwise
         # where the money came from and went, USD since the start
         ("net_deposits", "f8"),  # paid in less paid out
         ("funding", "f8"),  # funding received
@@ -180,8 +181,8 @@ MARKET = np.dtype(
         # changed by trading
         ("open_interest", "i8"),  # lots, one side
         ("last_tick", "i8"),  # tick of the last trade, 0 before the first
-        ("low_tick", "i8"),  # lowest trade of this block, 0 without one
-        ("high_tick", "i8"),  # highest trade of this block, 0 without one
+        ("low_tick", "i8"),  # lowest trade since conditional orders were last triggered, 0 without one
+        ("high_tick", "i8"),  # highest trade since then, 0 without one
         ("best_bid", "i8"),  # tick, 0 = no bid
         ("best_ask", "i8"),  # tick, `ticks` = no ask
         ("volume", "f8"),  # USD traded since the start
@@ -424,10 +425,16 @@ MOST_TICKS = 64**3
 EXPIRY_SLOTS = 4096  # orders are kept by expiry block modulo this
 
 
+CACHE_LINE = 64  # bytes
+
+
 def empty_table(shape: int | tuple[int, ...], dtype: np.dtype[Any]) -> Table:
-    """A table of zeros. Where kernels run as plain Python its rows must offer their fields as attributes; compiled code needs a
-    plain array, as a record array costs it several microseconds a call."""
-    table = np.zeros(shape, dtype)
+    """A table of zeros that begins at a cache line. Where kernels run as plain Python its rows must offer their fields as
+    attributes; compiled code needs a plain array, as a record array costs it several microseconds a call."""
+    rows = math.prod(shape) if isinstance(shape, tuple) else shape
+    memory = np.zeros(rows * dtype.itemsize + CACHE_LINE, np.uint8)
+    start = -memory.ctypes.data % CACHE_LINE
+    table = memory[start : start + rows * dtype.itemsize].view(dtype).reshape(shape)
     return table.view(np.recarray) if INTERPRETED else table
 
 
@@ -473,6 +480,7 @@ class State:
         "ended_orders",
         "seconds_per_block",
         "symbols",
+        "_liquidatable",
     )
 
     def __init__(
@@ -504,6 +512,7 @@ class State:
         self.funds: Table = empty_table(1, FUND)
         self.venue: Table = empty_table(1, VENUE)
         self.venue["withdrawal_capacity"] = np.inf
+        self._liquidatable = self.venue["liquidatable"]
         self.levels: Table = np.zeros((n_markets, max(ticks)), LEVEL)  # first and last are row + 1; zero = nobody
         self.bitmap: NDArray[np.uint64] = np.zeros((n_markets, sum(BITMAP_WORDS)), np.uint64)
         self.orders: Table = empty_table(capacity.orders, ORDER)
@@ -531,6 +540,12 @@ class State:
     @property
     def n_markets(self) -> int:
         return len(self.markets)
+
+    @property
+    def somebody_to_liquidate(self) -> bool:
+        """Whether any account was below maintenance margin when accounts were last assessed. In quiet blocks it spares rules and
+        strategies a call into compiled code."""
+        return bool(self._liquidatable.item())
 
     def blocks(self, seconds: float) -> int:
         """Whole blocks in `seconds`, at least one; raises ValueError for a negative or infinite time."""

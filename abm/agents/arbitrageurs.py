@@ -32,7 +32,8 @@ ARBITRAGEUR = [
 
 @kernel
 def decide_arbitrageurs(
-    venue, accounts, positions, outside, markets, transactions, spot_orders, members, quoted, spot_fee, lifetime, recall, worth, key
+    venue, accounts, positions, outside, markets, transactions, spot_orders, members, wakes, quoted, spot_fee, lifetime, recall,
+    worth, key
 ):
     """Each member first brings its outside leg in line with its fills, then looks at every market when it wakes.
 
@@ -53,11 +54,11 @@ def decide_arbitrageurs(
             if abs(open_hedge) >= markets[k].lot:
                 submit_spot_order(venue, spot_orders, row, k, open_hedge)
             if accounts[i].open_orders > 0 and abs(markets[k].index - quoted[j, k]) > recall * quoted[j, k] and quoted[j, k] > 0.0:
-                members[j].wakes = block
-        if members[j].wakes > block:
+                wakes[j] = block
+        if wakes[j] > block:
             continue
         u0, _, _, _ = four_uniforms(key, block, j, 0)
-        members[j].wakes = block + waiting_time(u0, members[j].wait)
+        wakes[j] = block + waiting_time(u0, members[j].wait)
         gross = 0.0
         for k in range(markets.shape[0]):
             i = row + k * members[j].stride
@@ -149,10 +150,10 @@ class Arbitrageurs(Strategy):
     recall_move: float = parameter(0.0001, unit="fraction of the index", least=0.0, most=1.0, about="at which a resting order is recalled")
     spot_fee: float = parameter(0.0001, unit="fraction of notional it reckons with outside", least=0.0, most=0.1)
 
-    def init(self, recruits: Recruits) -> tuple[Table, NDArray[np.float64], NDArray[np.float64], int, np.uint64]:
+    def init(self, recruits: Recruits) -> tuple[Table, NDArray[np.int64], NDArray[np.float64], NDArray[np.float64], int, np.uint64]:
         state = recruits.state
         wait = recruits.draw("look", self.look_seconds) / state.seconds_per_block
-        table = recruits.table(ARBITRAGEUR, wait)
+        table = recruits.table(ARBITRAGEUR)
         table["edge"] = recruits.draw("edge", self.edge)
         table["leverage"] = recruits.draw("leverage", self.leverage)
         table["order_notional"] = recruits.draw("order notional", self.order_notional)
@@ -165,16 +166,17 @@ class Arbitrageurs(Strategy):
         quoted = np.zeros((recruits.members, state.n_markets))
         return (
             table,
+            recruits.wakes(wait),
             quoted,
             np.full(state.n_markets, self.spot_fee),
             state.blocks(self.lifetime_seconds),
             recruits.key("arbitrageurs"),
         )
 
-    def decide(self, view: View, memory: tuple[Table, NDArray[np.float64], NDArray[np.float64], int, np.uint64]) -> None:
+    def decide(self, view: View, memory: tuple[Table, NDArray[np.int64], NDArray[np.float64], NDArray[np.float64], int, np.uint64]) -> None:
         state = view.state
-        members, quoted, spot_fee, lifetime, key = memory
+        members, wakes, quoted, spot_fee, lifetime, key = memory
         decide_arbitrageurs(
             state.venue, state.accounts, state.positions, state.outside, state.markets, state.transactions, state.spot_orders,
-            members, quoted, spot_fee, lifetime, self.recall_move, self.transfer_gap, key,
+            members, wakes, quoted, spot_fee, lifetime, self.recall_move, self.transfer_gap, key,
         )  # fmt: skip

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 MEMBER = [
     ("row", "i8"),  # first account
     ("stride", "i8"),  # 0: cross margin, one account for all markets; 1: isolated, the account of market k is row + k
-    ("wakes", "i8"),  # block of the next decision
     ("latency", "i8"),  # blocks from decision to arrival
     ("capital", "f8"),  # USD paid in at the start
 ]  # fields that every member table of a compiled strategy starts with
@@ -54,15 +53,22 @@ class Recruits(NamedTuple):
         fill_uniforms(stream_key(self.seed, f"{self.name}/{what}"), 0, uniforms)
         return sample(distribution, uniforms[:, 0])
 
-    def table(self, fields: list[tuple[str, str]], mean_wait: NDArray[np.float64] | float = 1.0) -> NDArray[Any]:
-        """A member table (n,) with the common fields filled in and `fields` zero; first decisions spread over `mean_wait` blocks."""
+    def table(self, fields: list[tuple[str, str]]) -> NDArray[Any]:
+        """A member table (n,) with the common fields filled in and `fields` zero."""
         table = empty_table(self.members, np.dtype(MEMBER + fields, align=True))
         table["row"] = self.rows
         table["stride"] = self.stride
         table["capital"] = self.capital
         table["latency"] = self.latency
-        table["wakes"] = np.floor(self.uniforms("first decision") * mean_wait)
         return table
+
+    def wakes(self, mean_wait: NDArray[np.float64] | float = 1.0) -> NDArray[np.int64]:
+        """Block of each member's first decision (n,), spread over `mean_wait` blocks.
+
+        An array of its own and not a field of the member table: most members sleep in most blocks, and a kernel that looks for
+        those awake reads an eighth of the memory.
+        """
+        return np.floor(self.uniforms("first decision") * mean_wait).astype(np.int64)
 
     def uniforms(self, what: str) -> NDArray[np.float64]:
         """One uniform per member (n,) from the stream called `what`."""

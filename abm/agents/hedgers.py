@@ -31,7 +31,7 @@ HEDGER = [
 
 
 @kernel
-def decide_hedgers(venue, accounts, positions, outside, markets, transactions, members, usual_funding, key, reach, memory):
+def decide_hedgers(venue, accounts, positions, outside, markets, transactions, members, wakes, usual_funding, key, reach, memory):
     """Each member that wakes tops up its margin if needed and trades each market towards its hedge, one order at a time.
 
     usual_funding (m,): running average of the funding per day, moved by `memory` of the distance a block.
@@ -40,7 +40,7 @@ def decide_hedgers(venue, accounts, positions, outside, markets, transactions, m
     for k in range(markets.shape[0]):
         usual_funding[k] += (markets[k].funding_per_day - usual_funding[k]) * memory
     for j in range(members.shape[0]):
-        if members[j].wakes > block:
+        if wakes[j] > block:
             continue
         u0, _, _, _ = four_uniforms(key, block, j, 0)
         unfinished = False
@@ -72,11 +72,11 @@ def decide_hedgers(venue, accounts, positions, outside, markets, transactions, m
                 continue
             most = max(whole_lots(markets, k, members[j].order_notional), 1)
             lots = min(max(gap, -most), most)
-            reduces = held * lots < 0 and abs(lots) <= abs(held)
+            reduces = (held > 0) != (lots > 0) and held != 0 and abs(lots) <= abs(held)
             take(venue, transactions, markets, i, k, lots, reach, REDUCE_ONLY if reduces else 0, members[j].latency)
             unfinished = unfinished or lots != gap
         members[j].opening = 0
-        members[j].wakes = block + waiting_time(u0, members[j].wait * (0.2 if unfinished else 1.0))
+        wakes[j] = block + waiting_time(u0, members[j].wait * (0.2 if unfinished else 1.0))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,17 +100,17 @@ class Hedgers(Strategy):
     market_shares: tuple[float, ...] = parameter((), unit="shares of the exposure, one per market; empty = equal", least=0.0)
     reach: float = parameter(0.0002, unit="fraction beyond the best price of the other side", least=0.0, most=0.5)
 
-    def init(self, recruits: Recruits) -> tuple[Table, NDArray[np.float64], np.uint64, float]:
+    def init(self, recruits: Recruits) -> tuple[Table, NDArray[np.int64], NDArray[np.float64], np.uint64, float]:
         state = recruits.state
         wait = recruits.draw("look", self.look_seconds) / state.seconds_per_block
-        table = recruits.table(HEDGER, wait)
+        table = recruits.table(HEDGER)
         for field in ("ratio", "reduced_ratio", "band", "order_notional", "top_up_at"):
             table[field] = recruits.draw(field, getattr(self, field))
         table["tolerance"] = recruits.draw("tolerance", self.funding_tolerance)
         table["wait"] = wait
         table["reserve"] = recruits.capital * recruits.draw("reserve", self.reserve)
         table["opening"] = recruits.uniforms("opening") < self.opening_share
-        table["wakes"] = np.where(table["opening"] > 0, 0, table["wakes"])
+        wakes = np.where(table["opening"] > 0, 0, recruits.wakes(wait))
         sides = np.where(recruits.uniforms("side") < self.long_share, 1.0, -1.0)
         shares = np.array(self.market_shares or [1.0] * state.n_markets)
         worth = recruits.capital * recruits.draw("exposure", self.exposure) * sides
@@ -119,12 +119,12 @@ class Hedgers(Strategy):
             state.outside["size"][recruits.rows, k] = worth * share / index
             state.outside["endowment"][recruits.rows, k] = worth * share
         weight = 1.0 - 0.5 ** (state.seconds_per_block / self.funding_memory_seconds)
-        return table, np.zeros(state.n_markets), recruits.key("hedgers"), weight
+        return table, wakes, np.zeros(state.n_markets), recruits.key("hedgers"), weight
 
-    def decide(self, view: View, memory: tuple[Table, NDArray[np.float64], np.uint64, float]) -> None:
+    def decide(self, view: View, memory: tuple[Table, NDArray[np.int64], NDArray[np.float64], np.uint64, float]) -> None:
         state = view.state
-        members, usual_funding, key, weight = memory
+        members, wakes, usual_funding, key, weight = memory
         decide_hedgers(
-            state.venue, state.accounts, state.positions, state.outside, state.markets, state.transactions, members, usual_funding,
-            key, self.reach, weight,
+            state.venue, state.accounts, state.positions, state.outside, state.markets, state.transactions, members, wakes,
+            usual_funding, key, self.reach, weight,
         )  # fmt: skip

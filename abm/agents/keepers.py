@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from abm.agents.base import Recruits, Strategy, View
 from abm.distributions import Distribution, LogNormal, Uniform
@@ -33,7 +34,7 @@ CURIOSITY = 0.02  # probability of trying once more what no longer seems to pay
 
 
 @kernel
-def decide_keepers(venue, accounts, positions, markets, transactions, members, terms, key):
+def decide_keepers(venue, accounts, positions, markets, transactions, members, work, terms, key):
     """Each member scans at random times: walks the accounts to be liquidated, from a random one, and takes those that should pay.
 
     Expected profit = success share x (reward fraction x what one transaction may close + reward each) - gas. The success share is
@@ -43,7 +44,7 @@ def decide_keepers(venue, accounts, positions, markets, transactions, members, t
     if venue[0].liquidatable == 0:
         return
     block = venue[0].block
-    n_accounts = accounts.shape[0]
+    count = -1
     gas = venue[0].gas_price
     for j in range(members.shape[0]):
         # Scans are a Poisson process. Waiting has no memory, so blocks without work need not be looked at.
@@ -60,35 +61,34 @@ def decide_keepers(venue, accounts, positions, markets, transactions, members, t
             success = min((members[j].won + OPTIMISM * gas) / (members[j].expected + OPTIMISM * gas), 1.0)
         sent = 0
         hoped = 0.0
-        # The start is drawn among accounts with work to do, so bystanders do not change it.
-        passed_over = int(u1 * venue[0].liquidatable)
-        start = 0
-        while start < n_accounts - 1:
-            if is_liquidatable(accounts[start].equity, accounts[start].maintenance_margin):
-                if passed_over == 0:
-                    break
-                passed_over -= 1
-            start += 1
+        if count < 0:
+            # One list for all who scan in this block; only accounts with work to do are on it, so bystanders change nothing.
+            count = 0
+            for target in range(accounts.shape[0]):
+                if is_liquidatable(accounts[target].equity, accounts[target].maintenance_margin):
+                    work[count] = target
+                    count += 1
+        start = int(u1 * count)
         tempted = False
-        for step in range(n_accounts):
+        for step in range(count):
             if sent >= members[j].most or members[j].budget < (sent + 1) * gas:
                 break
-            target = (start + step) % n_accounts
-            if target == i or not is_liquidatable(accounts[target].equity, accounts[target].maintenance_margin):
+            target = work[(start + step) % count]
+            if target == i:
                 continue
             # What one transaction closes: one position, drawn by the venue, or all of them.
             closable = 0.0
-            count = 0
+            open_positions = 0
             for k in range(markets.shape[0]):
                 if positions[target, k].lots != 0:
                     notional = abs(positions[target, k].lots) * markets[k].lot * markets[k].mark
                     portion = max(min(terms[0].min_notional, notional), terms[0].max_portion * notional)
                     closable += min(portion, terms[0].max_notional_per_block)
-                    count += 1
-            if count == 0:
+                    open_positions += 1
+            if open_positions == 0:
                 continue
             if terms[0].all_markets == 0:
-                closable /= count
+                closable /= open_positions
             reward = terms[0].reward * closable + terms[0].fixed_reward
             tempted = True
             worth_trying = reward >= gas * (1.0 + members[j].margin)
@@ -114,19 +114,21 @@ class Keepers(Strategy):
     profit_margin: Distribution | float = parameter(Uniform(low=0.0, high=1.0), unit="expected profit per USD of gas", least=0.0)
     gas_budget: Distribution | float = parameter(1e9, unit="USD", least=0.0)
 
-    def init(self, recruits: Recruits) -> tuple[Table, np.uint64]:
+    def init(self, recruits: Recruits) -> tuple[Table, NDArray[np.int64], np.uint64]:
         state = recruits.state
         wait = recruits.draw("scan", self.scan_seconds) / state.seconds_per_block
-        table = recruits.table(KEEPER, wait)
+        table = recruits.table(KEEPER)
         table["wait"] = wait
         table["most"] = np.rint(recruits.draw("most", self.most_per_scan))
         table["margin"] = recruits.draw("margin", self.profit_margin)
         table["budget"] = recruits.draw("budget", self.gas_budget)
-        return table, recruits.key("keepers")
+        return table, np.zeros(state.n_accounts, np.int64), recruits.key("keepers")
 
-    def decide(self, view: View, memory: tuple[Table, np.uint64]) -> None:
+    def decide(self, view: View, memory: tuple[Table, NDArray[np.int64], np.uint64]) -> None:
         state = view.state
-        members, key = memory
+        if not state.somebody_to_liquidate:
+            return
+        members, work, key = memory
         decide_keepers(
-            state.venue, state.accounts, state.positions, state.markets, state.transactions, members, state.liquidation_terms, key
+            state.venue, state.accounts, state.positions, state.markets, state.transactions, members, work, state.liquidation_terms, key
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -41,16 +42,16 @@ QUOTE = np.dtype(
 @kernel
 def decide_providers(
     venue, accounts, positions, markets, transactions, members, quotes, weights, key,
-    layers, layer_step, layer_growth, horizon, premium_share, requote_move, requote_share, inventory_limit, calm_power,
-    rest, lifetime, premium_weight,
+    layers, layer_step, layer_growth, horizon, premium_share, requote_move, requote_share, requote_noise, inventory_limit,
+    calm_power, rest, lifetime, premium_weight,
 ):  # fmt: skip
     """Each member looks at every market and renews its quotes when the index or its inventory moved, or when they are due.
 
-    quotes (members, m): records of QUOTE. horizon: blocks over which inventory is at risk. requote_move: fraction of the index;
-    requote_share: the same in calm half-spreads of the member; the larger counts. inventory_limit: inventory / equity at which the
-    adding side is no longer quoted. calm_power: how strongly quoted size falls with volatility. premium_share: how much of the
-    usual premium a maker takes for fair. weights (m,): quoted size of each market, 1 on average. lifetime: blocks after which an
-    order that nobody renewed ends by itself.
+    quotes (members, m): records of QUOTE. horizon: blocks over which inventory is at risk. Quotes are renewed beyond the largest of
+    requote_move (fraction of the index), requote_share (calm half-spreads of the member) and requote_noise (standard deviations of a
+    block's return as measured now). inventory_limit: inventory / equity at which the adding side is no longer quoted. calm_power: how
+    strongly quoted size falls with volatility. premium_share: how much of the usual premium a maker takes for fair. weights (m,):
+    quoted size of each market, 1 on average. lifetime: blocks after which an order that nobody renewed ends by itself.
     """
     block = venue[0].block
     for j in range(members.shape[0]):
@@ -80,7 +81,8 @@ def decide_providers(
             if bid > 0 and ask < markets[k].ticks:
                 premium = 0.5 * (bid + ask) * markets[k].tick / index - 1.0
                 quotes[j, k].premium += (min(max(premium, -0.02), 0.02) - quotes[j, k].premium) * premium_weight
-            moved = abs(index - quotes[j, k].price) > patience * index
+            # Less than a usual block's move is no news.
+            moved = abs(index - quotes[j, k].price) > max(patience, requote_noise * math.sqrt(markets[k].variance_now)) * index
             if not moved and held == quotes[j, k].lots and block < quotes[j, k].due:
                 continue
             if held != quotes[j, k].lots and not moved and block < quotes[j, k].due:
@@ -153,14 +155,13 @@ class LiquidityProviders(Strategy):
     )
     quoted_share: Distribution | float = parameter(0.025, unit="of capital, per side and market, on average", least=0.0)
     market_shares: tuple[float, ...] = parameter((), unit="shares of what is quoted, one per market; empty = equal", least=0.0)
-    layers: int = parameter(5, unit="price levels per side", least=1, most=100)
-    layer_step: float = parameter(1.5, unit="half-spreads between layers, growing outward", least=0.0)
-    layer_growth: float = parameter(1.3, unit="size of a layer over the one before", least=0.1, most=10.0)
+    layers: int = parameter(4, unit="price levels per side", least=1, most=100)
+    layer_step: float = parameter(2.0, unit="half-spreads between layers, growing outward", least=0.0)
+    layer_growth: float = parameter(1.4, unit="size of a layer over the one before", least=0.1, most=10.0)
     horizon_seconds: float = parameter(900.0, unit="seconds", least=0.0, about="over which inventory is thought to be at risk")
     requote_move: float = parameter(0.00005, unit="fraction of the index", least=0.0, most=1.0, about="quotes are renewed beyond it")
-    requote_share: float = parameter(
-        1.0, unit="of the member's calm half-spread", least=0.0, about="likewise; the larger of the two counts"
-    )
+    requote_share: float = parameter(1.0, unit="of the member's calm half-spread", least=0.0, about="likewise; the largest counts")
+    requote_noise: float = parameter(1.0, unit="standard deviations of a block's return now", least=0.0, about="likewise")
     refresh_seconds: Distribution | float = parameter(60.0, unit="seconds, mean", least=0.0)
     lifetime_seconds: float = parameter(300.0, unit="seconds", least=1e-3, about="after which an order nobody renewed ends")
     inventory_limit: float = parameter(2.5, unit="inventory over equity", least=0.0)
@@ -173,7 +174,7 @@ class LiquidityProviders(Strategy):
     def init(self, recruits: Recruits) -> ProviderMemory:
         state = recruits.state
         refresh = recruits.draw("refresh", self.refresh_seconds) / state.seconds_per_block
-        table = recruits.table(PROVIDER, refresh)
+        table = recruits.table(PROVIDER)
         table["risk_aversion"] = recruits.draw("risk aversion", self.risk_aversion)
         table["arrival_decay"] = 1.0 / recruits.draw("half spread", self.half_spread)
         table["notional"] = recruits.capital * recruits.draw("quoted share", self.quoted_share)
@@ -197,6 +198,6 @@ class LiquidityProviders(Strategy):
         decide_providers(
             state.venue, state.accounts, state.positions, state.markets, state.transactions, memory.members, memory.quotes,
             memory.weights, memory.key, self.layers, self.layer_step, self.layer_growth, memory.horizon, self.premium_share,
-            self.requote_move, self.requote_share, self.inventory_limit, self.calm_power, memory.rest, memory.lifetime,
+            self.requote_move, self.requote_share, self.requote_noise, self.inventory_limit, self.calm_power, memory.rest, memory.lifetime,
             memory.premium_weight,
         )  # fmt: skip

@@ -38,7 +38,7 @@ STOP_REACH = 0.05  # how far a triggered stop goes
 
 
 @kernel
-def decide_scalpers(venue, accounts, positions, markets, transactions, members, trend, trend_weight, neighbours, first, key):
+def decide_scalpers(venue, accounts, positions, markets, transactions, members, wakes, trend, trend_weight, neighbours, first, key):
     """Each member that wakes looks at trend, neighbours and funding, and enters, holds or leaves its home market.
 
     trend (m,): running average of the mark price. neighbours, first: the herd's graph as adjacency lists, member j's neighbours
@@ -49,10 +49,10 @@ def decide_scalpers(venue, accounts, positions, markets, transactions, members, 
     for k in range(markets.shape[0]):
         trend[k] += (markets[k].mark - trend[k]) * trend_weight
     for j in range(members.shape[0]):
-        if members[j].wakes > block:
+        if wakes[j] > block:
             continue
         u0, u1, u2, _ = four_uniforms(key, block, j, 0)
-        members[j].wakes = block + waiting_time(u0, members[j].wait)
+        wakes[j] = block + waiting_time(u0, members[j].wait)
         k = members[j].market
         i = members[j].row + k * members[j].stride
         held = positions[i, k].lots
@@ -112,9 +112,10 @@ def decide_scalpers(venue, accounts, positions, markets, transactions, members, 
 
 
 class ScalperMemory(NamedTuple):
-    """Members, the trend everybody follows, the herd's graph, and the random stream."""
+    """Members, when they look next, the trend everybody follows, the herd's graph, and the random stream."""
 
     members: Table
+    wakes: NDArray[np.int64]
     trend: NDArray[np.float64]
     trend_weight: float
     neighbours: NDArray[np.int64]
@@ -148,7 +149,7 @@ class Scalpers(Strategy):
         state = recruits.state
         seconds = state.seconds_per_block
         wait = recruits.draw("look", self.look_seconds) / seconds
-        table = recruits.table(SCALPER, wait)
+        table = recruits.table(SCALPER)
         shares = np.array(self.market_shares or [1.0] * state.n_markets)
         table["market"] = np.searchsorted(np.cumsum(shares / shares.sum())[:-1], recruits.uniforms("market"), side="right")
         table["style"] = np.where(recruits.uniforms("style") < self.momentum_share, 1.0, -1.0)
@@ -163,13 +164,13 @@ class Scalpers(Strategy):
         table["herding"] = recruits.draw("herding", self.herding)
         neighbours, first = herd(self.graph, recruits.members, self.neighbours, recruits.seed, recruits.name)
         weight = 1.0 - 0.5 ** (seconds / self.trend_seconds)
-        return ScalperMemory(table, state.markets["mark"].copy(), weight, neighbours, first, recruits.key("scalpers"))
+        return ScalperMemory(table, recruits.wakes(wait), state.markets["mark"].copy(), weight, neighbours, first, recruits.key("scalpers"))
 
     def decide(self, view: View, memory: ScalperMemory) -> None:
         state = view.state
         decide_scalpers(
-            state.venue, state.accounts, state.positions, state.markets, state.transactions, memory.members, memory.trend,
-            memory.trend_weight, memory.neighbours, memory.first, memory.key,
+            state.venue, state.accounts, state.positions, state.markets, state.transactions, memory.members, memory.wakes,
+            memory.trend, memory.trend_weight, memory.neighbours, memory.first, memory.key,
         )  # fmt: skip
 
 

@@ -39,6 +39,7 @@ def decide_takers(
     markets,
     transactions,
     members,
+    wakes,
     usual_funding,
     weights,
     key,
@@ -60,7 +61,7 @@ def decide_takers(
     for k in range(markets.shape[0]):
         usual_funding[k] += (markets[k].funding_per_day - usual_funding[k]) * memory
     for j in range(members.shape[0]):
-        if members[j].wakes > block:
+        if wakes[j] > block:
             continue
         u0, u1, u2, u3 = four_uniforms(key, block, j, 0)
         k = members[j].market
@@ -71,10 +72,10 @@ def decide_takers(
             members[j].opening = 0
             members[j].target = held
             if held != 0:
-                members[j].wakes = min(block + waiting_time(u0, review), members[j].closes)
+                wakes[j] = min(block + waiting_time(u0, review), members[j].closes)
             else:
-                members[j].wakes = block + waiting_time(u0, members[j].idle)
-                members[j].closes = members[j].wakes
+                wakes[j] = block + waiting_time(u0, members[j].idle)
+                members[j].closes = wakes[j]
             continue
         if held * usual_funding[k] > abs(held) * members[j].tolerance:
             # Too dear to hold.
@@ -96,39 +97,40 @@ def decide_takers(
                 if members[j].opening == 2 and lots > 0:
                     open_at_index(venue, transactions, markets, i, k, side * lots)
                     members[j].opening = 1
-                    members[j].wakes = block + 1
+                    wakes[j] = block + 1
                     continue
         gap = members[j].target - held
         if gap == 0:
-            members[j].wakes = min(block + waiting_time(u0, review), max(members[j].closes, block + 1))
+            wakes[j] = min(block + waiting_time(u0, review), max(members[j].closes, block + 1))
             if members[j].target == 0:
-                members[j].wakes = block + waiting_time(u0, members[j].idle)
-                members[j].closes = members[j].wakes
+                wakes[j] = block + waiting_time(u0, members[j].idle)
+                members[j].closes = wakes[j]
             continue
         most = max(whole_lots(markets, k, members[j].order_notional), 1)
         lots = min(max(gap, -most), most)
-        reduces = held * lots < 0
+        reduces = held != 0 and (held > 0) != (lots > 0)
         if reduces:
             lots = min(max(lots, -abs(held)), abs(held))
-        elif abs(members[j].target) > 0 and held * members[j].target >= 0:
+        elif members[j].target != 0 and (held == 0 or (held > 0) == (members[j].target > 0)):
             # No more than the account can carry now: a target set before a loss may be out of reach.
             room = whole_lots(markets, k, max(accounts[i].equity, 0.0) * members[j].leverage) - abs(held)
             if room <= 0:
                 members[j].target = held
-                members[j].wakes = max(members[j].closes, block + 1)
+                wakes[j] = max(members[j].closes, block + 1)
                 continue
             lots = min(max(lots, -room), room)
             if costs_more_than(markets, k, lots, most_premium):
-                members[j].wakes = block + waiting_time(u0, 10.0 * between_orders)
+                wakes[j] = block + waiting_time(u0, 10.0 * between_orders)
                 continue
         take(venue, transactions, markets, i, k, lots, reach, REDUCE_ONLY if reduces else 0, members[j].latency)
-        members[j].wakes = block + waiting_time(u0, between_orders)
+        wakes[j] = block + waiting_time(u0, between_orders)
 
 
 class TakerMemory(NamedTuple):
-    """Members, the funding they take for usual (m,), cumulative market shares (m,), their random stream, and times in blocks."""
+    """Members, when they act next, the funding they take for usual (m,), cumulative market shares (m,), their random stream, and times in blocks."""
 
     members: Table
+    wakes: NDArray[np.int64]
     usual_funding: NDArray[np.float64]
     weights: NDArray[np.float64]
     key: np.uint64
@@ -183,7 +185,7 @@ class Takers(Strategy):
     def init(self, recruits: Recruits) -> TakerMemory:
         state = recruits.state
         idle = recruits.draw("idle", self.idle_seconds) / state.seconds_per_block
-        table = recruits.table(TAKER, idle)
+        table = recruits.table(TAKER)
         size = np.maximum(recruits.capital / self.leverage_capital, 1.0)
         table["leverage"] = recruits.draw("leverage", self.leverage) * size**-self.leverage_power
         mood = self.mood * NormalDist().inv_cdf(min(max(float(recruits.uniforms("mood")[0]), 1e-12), 1.0 - 1e-12))
@@ -192,11 +194,11 @@ class Takers(Strategy):
         table["order_notional"] = recruits.draw("order notional", self.order_notional)
         table["idle"] = idle
         table["opening"] = np.where(recruits.uniforms("opening") < self.opening_share, 2, 0)
-        table["wakes"] = np.where(table["opening"] > 0, 0, table["wakes"])
         shares = np.array(self.market_shares or [1.0] * state.n_markets)
         table["tolerance"] = recruits.draw("funding tolerance", self.funding_tolerance)
         return TakerMemory(
             table,
+            np.where(table["opening"] > 0, 0, recruits.wakes(idle)),
             np.zeros(state.n_markets),
             np.cumsum(shares / shares.sum()),
             recruits.key("takers"),
@@ -208,7 +210,7 @@ class Takers(Strategy):
     def decide(self, view: View, memory: TakerMemory) -> None:
         state = view.state
         decide_takers(
-            state.venue, state.accounts, state.positions, state.markets, state.transactions, memory.members, memory.usual_funding,
-            memory.weights, memory.key, memory.between_orders, self.reach, self.most_premium, self.funding_tilt,
+            state.venue, state.accounts, state.positions, state.markets, state.transactions, memory.members, memory.wakes,
+            memory.usual_funding, memory.weights, memory.key, memory.between_orders, self.reach, self.most_premium, self.funding_tilt,
             memory.funding_weight, memory.review,
         )  # fmt: skip

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from abm.agents.base import Recruits, Strategy, View
 from abm.distributions import Distribution, Uniform
@@ -29,17 +30,17 @@ WHALE = [
 
 
 @kernel
-def decide_whales(venue, accounts, positions, markets, transactions, members, key, reach, most_premium):
+def decide_whales(venue, accounts, positions, markets, transactions, members, wakes, key, reach, most_premium):
     """Each member that wakes sends one order towards its position, or out of it once its time is over.
 
     most_premium: fraction of the oracle price beyond which nobody adds to a position but waits.
     """
     block = venue[0].block
     for j in range(members.shape[0]):
-        if members[j].wakes > block or block < members[j].enters:
+        if wakes[j] > block or block < members[j].enters:
             continue
         u0, _, _, _ = four_uniforms(key, block, j, 0)
-        members[j].wakes = block + waiting_time(u0, members[j].wait)
+        wakes[j] = block + waiting_time(u0, members[j].wait)
         k = members[j].market
         i = members[j].row + k * members[j].stride
         held = positions[i, k].lots
@@ -52,7 +53,7 @@ def decide_whales(venue, accounts, positions, markets, transactions, members, ke
         if members[j].opening == 2 and members[j].target != 0:
             open_at_index(venue, transactions, markets, i, k, members[j].target)
             members[j].opening = 1
-            members[j].wakes = block + 1
+            wakes[j] = block + 1
             continue
         goal = members[j].target if block < members[j].leaves else 0
         most = max(int(abs(members[j].target) * members[j].order_share), 1)
@@ -86,7 +87,7 @@ class Whales(Strategy):
     most_premium: float = parameter(0.001, unit="fraction of the oracle price", least=0.0, about="beyond which it waits to enter")
     reach: float = parameter(0.0003, unit="fraction beyond the best price of the other side", least=0.0, most=0.5)
 
-    def init(self, recruits: Recruits) -> tuple[Table, np.uint64]:
+    def init(self, recruits: Recruits) -> tuple[Table, NDArray[np.int64], np.uint64]:
         state = recruits.state
         seconds = state.seconds_per_block
         table = recruits.table(WHALE)
@@ -100,12 +101,12 @@ class Whales(Strategy):
         table["leaves"] = np.minimum(recruits.draw("leave", self.leave_seconds) / seconds, 2.0**62)
         table["order_share"] = 1.0 / recruits.draw("orders", self.orders)
         table["wait"] = recruits.draw("between orders", self.between_orders_seconds) / seconds
-        return table, recruits.key("whales")
+        return table, recruits.wakes(), recruits.key("whales")
 
-    def decide(self, view: View, memory: tuple[Table, np.uint64]) -> None:
+    def decide(self, view: View, memory: tuple[Table, NDArray[np.int64], np.uint64]) -> None:
         state = view.state
-        members, key = memory
+        members, wakes, key = memory
         decide_whales(
-            state.venue, state.accounts, state.positions, state.markets, state.transactions, members, key, self.reach,
+            state.venue, state.accounts, state.positions, state.markets, state.transactions, members, wakes, key, self.reach,
             self.most_premium,
         )  # fmt: skip

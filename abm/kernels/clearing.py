@@ -520,9 +520,6 @@ def clear_transactions(
 
     `key` is the stream from which the venue draws the position that a liquidation closes.
     """
-    for k in range(markets.shape[0]):
-        markets[k].low_tick = 0
-        markets[k].high_tick = 0
     block = venue[0].block
     for s in range(count):
         t = sequence[0, s]

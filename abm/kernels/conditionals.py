@@ -13,6 +13,7 @@ def trigger_conditionals(venue, markets, conditionals, transactions):
 
     Trigger price: the mark price, or the oracle price together with the trades of the last block clamped to the market's trigger
     band around the oracle (dYdX v4, `x/clob`, conditional orders). A triggered order then takes what the book offers, like any other.
+    Then the range of the last block's trades is forgotten, and that of this block can begin.
     """
     block = venue[0].block
     kept = 0
@@ -41,3 +42,6 @@ def trigger_conditionals(venue, markets, conditionals, transactions):
                 conditionals[kept] = conditionals[c]
             kept += 1
     venue[0].conditionals = kept
+    for k in range(markets.shape[0]):
+        markets[k].low_tick = 0
+        markets[k].high_tick = 0

@@ -49,6 +49,8 @@ class ContinuousBook(Clearing):
         return stream_key(seed, "liquidated position")
 
     def clear(self, state: State, memory: np.uint64, count: int) -> None:
+        if count == 0:
+            return
         clear_transactions(
             state.venue, state.accounts, state.positions, state.markets, state.margin_tiers, state.funds, state.levels, state.bitmap,
             state.orders, state.expiry, state.conditionals, state.transactions, state.sequence, state.fills, state.ended_orders,

@@ -61,6 +61,8 @@ class RandomDeleveraging(Deleveraging):
         return stream_key(seed, "deleveraging")
 
     def absorb(self, state: State, memory: np.uint64) -> None:
+        if not state.somebody_to_liquidate:
+            return
         deleverage_against_random(
             state.venue, state.accounts, state.positions, state.markets, state.margin_tiers, state.funds, state.liquidations,
             state.deleveragings, memory, self.attempts_per_block, self.accounts_scanned,
@@ -82,6 +84,8 @@ class RankedDeleveraging(Deleveraging):
         return Queue(np.zeros(state.n_accounts, np.int64), np.zeros(state.n_accounts))
 
     def absorb(self, state: State, memory: Queue) -> None:
+        if not state.somebody_to_liquidate:
+            return
         rank = MARK_TO_ENTRY if self.rank == "mark to entry" else PROFIT_LEVERAGE
         deleverage_by_rank(
             state.venue, state.accounts, state.positions, state.markets, state.margin_tiers, state.funds, state.liquidations,
@@ -100,6 +104,8 @@ class ProRataDeleveraging(Deleveraging):
         return Queue(np.zeros(state.n_accounts, np.int64), np.zeros(state.n_accounts))
 
     def absorb(self, state: State, memory: Queue) -> None:
+        if not state.somebody_to_liquidate:
+            return
         deleverage_pro_rata(
             state.venue, state.accounts, state.positions, state.markets, state.margin_tiers, state.funds, state.liquidations,
             state.deleveragings, memory.rows, memory.scores, self.weight == "profit", self.attempts_per_block,
@@ -114,6 +120,8 @@ class SocialisedLoss(Deleveraging):
     attempts_per_block: int = parameter(1_000, unit="positions per block", least=1, most=1_000_000)
 
     def absorb(self, state: State, memory: Any) -> None:
+        if not state.somebody_to_liquidate:
+            return
         socialise_losses(
             state.venue, state.accounts, state.positions, state.markets, state.margin_tiers, state.liquidations, self.attempts_per_block
         )

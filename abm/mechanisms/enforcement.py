@@ -68,6 +68,8 @@ class ProtocolEnforcement(Enforcement):
         return Queue(np.zeros(room, np.int64), np.zeros((room, 2), np.float64), scan_blocks, stream_key(seed, "enforcement"))
 
     def enforce(self, state: State, memory: Queue) -> None:
+        if not state.somebody_to_liquidate:
+            return
         submit_protocol_liquidations(
             state.venue, state.accounts, state.positions, state.markets, state.margin_tiers, state.transactions,
             state.liquidation_terms, memory.rows, memory.urgency, self.lag_blocks, self.attempts_per_block, memory.scan_blocks,

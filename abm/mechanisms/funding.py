@@ -58,6 +58,7 @@ class VoteMemory(NamedTuple):
 class PremiumVoteFunding(Funding):
     """Funding of dYdX v4: a vote on the premium every block, a median every minute, an average every hour, a clamp.
 
+    - impact prices: average price of a market order of `impact_margin` / initial margin fraction
     - vote = [max(0, impact bid - P) - max(0, P - impact ask)] / P with P the oracle price, cut to millionths, held
       within `vote_clamp_factor` x (initial - maintenance margin fraction); 0 while the market is not active or a side
       has no depth
@@ -68,11 +69,13 @@ class PremiumVoteFunding(Funding):
 
     Where blocks are so long that a sample has fewer than `least_votes` blocks, each block stands for several of the
     chain's and no zeros are added for those. Source: dydxprotocol/v4-chain
-    `protocol/x/perpetuals/keeper/perpetual.go`; defaults of its `testing/genesis.sh` and of the documentation
+    `protocol/x/perpetuals/keeper/perpetual.go`; defaults of its `testing/genesis.sh`, where impact notionals are 10,000 USD
+    at 5 % initial margin, 5,000 at 10 % and 2,500 at 20 %, and of the documentation
     (default rate 0 in cross-margined markets, 0.0001 in isolated ones).
     """
 
     sample_seconds: float = parameter(60.0, unit="seconds", least=1e-3, most=DAY)
+    impact_margin: float = parameter(500.0, unit="USD of initial margin", least=0.0, about="size of impact orders; 0 = best prices")
     sample_offset_seconds: float = parameter(30.0, unit="seconds", least=0.0, most=DAY)
     settlement_seconds: float = parameter(3600.0, unit="seconds", least=1e-3, most=30 * DAY)
     rate_seconds: float = parameter(EIGHT_HOURS, unit="seconds", least=1.0, most=366 * DAY, about="time of a quoted rate")
@@ -92,6 +95,7 @@ class PremiumVoteFunding(Funding):
         return []
 
     def init(self, state: State, seed: int) -> VoteMemory:
+        state.markets["impact_notional"] = self.impact_margin / state.margin_tiers["initial"][:, 0]
         sample_blocks = state.blocks(self.sample_seconds)
         settlement_blocks = max(state.blocks(self.settlement_seconds), sample_blocks)
         seconds = settlement_blocks * state.seconds_per_block
@@ -144,18 +148,23 @@ class ClampedPremiumFunding(Funding):
     """Funding F = P + clamp(I - P, -band, band): the interest I while the average premium P is within the band around
     it.
 
-    P is the average of samples of [max(0, impact bid - O) - max(0, O - impact ask)] / O, O the oracle price, taken
+    P is the average of samples of [max(0, impact bid - O) - max(0, O - impact ask)] / O, O the oracle price and the
+    impact prices the average prices of a market order of `impact_notional`, taken
     every `sample_seconds`: "plain", or "time-weighted" with weights 1, 2, 3, ... so that later samples count more. F
     is quoted for `rate_seconds`; every `settlement_seconds` longs pay F x settlement_seconds / rate_seconds, held
     within `cap` and within `maintenance_cap` x maintenance margin fraction, of their notional at the oracle or the
     mark price.
 
-    Sources: Hyperliquid documentation, funding (hourly, plain, cap 0.04, oracle price: the defaults); Binance funding
-    FAQ (settlement_seconds 28800, time-weighted, maintenance_cap 0.75, mark price); BitMEX perpetual contracts guide.
+    Sources: Hyperliquid documentation, funding (hourly, plain, cap 0.04, oracle price, 20,000 USD for its largest
+    markets and 6,000 for the others: the defaults); Binance funding FAQ (settlement_seconds 28800, time-weighted,
+    maintenance_cap 0.75, mark price, impact notional 200 USD / initial margin fraction); BitMEX perpetual contracts guide.
     With interest, band = 0 and rate_seconds = settlement_seconds the whole premium is paid each time.
     """
 
     sample_seconds: float = parameter(5.0, unit="seconds", least=1e-3, most=30 * DAY)
+    impact_notional: float | tuple[float, ...] = parameter(
+        20_000.0, unit="USD", least=0.0, about="size of impact orders, one number, or one per market; 0 = best prices"
+    )
     settlement_seconds: float = parameter(3600.0, unit="seconds", least=1e-3, most=30 * DAY)
     rate_seconds: float = parameter(EIGHT_HOURS, unit="seconds", least=1.0, most=366 * DAY, about="time of a quoted rate")
     interest: float | tuple[float, ...] = parameter(
@@ -188,6 +197,9 @@ class ClampedPremiumFunding(Funding):
         return problems
 
     def init(self, state: State, seed: int) -> AverageMemory:
+        state.markets["impact_notional"] = per_market(
+            self.impact_notional, state.n_markets, "ClampedPremiumFunding.impact_notional"
+        )
         sample_blocks = state.blocks(self.sample_seconds)
         settlement_blocks = max(state.blocks(self.settlement_seconds), sample_blocks)
         seconds = settlement_blocks * state.seconds_per_block

@@ -220,10 +220,11 @@ def test_own_leverage_limits_an_account_below_the_venue_s():
 # Limits of the venue
 
 
-def test_at_the_open_interest_cap_only_trades_that_do_not_raise_it():
+@pytest.mark.parametrize("cap", [1_000.0, 500.0])  # what there is, and less than there is
+def test_at_the_open_interest_cap_only_trades_that_do_not_raise_it(cap):
     exchange = Exchange()
     exchange.trade(0, 1, 10, 100)
-    exchange.state.markets["open_interest_cap"] = 1_000.0
+    exchange.state.markets["open_interest_cap"] = cap
     exchange.place(3, -1, 101, 1)
     assert exchange.place(2, 1, 101, 1).reason == "open_interest_capped"
     exchange.place(0, -1, 100, 4)

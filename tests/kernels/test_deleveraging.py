@@ -103,7 +103,8 @@ def test_without_a_failed_liquidation_nobody_is_deleveraged(rule):
 
 @every_rule
 def test_above_zero_nobody_is_deleveraged(rule):
-    exchange = bankrupt(rule, [50, 50], price=91.0)
+    exchange = bankrupt(rule, [50, 50], price=90.01)  # one dollar is left
+    assert exchange.risk(0)[0] == pytest.approx(1.0)
     exchange.liquidate(0)
     assert len(exchange.deleverage()) == 0
     assert exchange.lots(0) == 100

@@ -397,7 +397,7 @@ def test_clamped_funding_as_in_hyperliquid_s_example():
 @pytest.mark.parametrize(("averaging", "expected"), [("plain", 0.005), ("time-weighted", 0.01 * (9 + 10 + 11 + 12) / 78)])
 def test_samples_are_averaged_as_the_rule_says(averaging, expected):
     state = small_venue(seconds_per_block=5.0)
-    rule = ClampedPremiumFunding(averaging=averaging, settlement_seconds=60.0, band=0.0, interest=0.0, cap=math.inf)
+    rule = ClampedPremiumFunding(averaging=averaging, impact_notional=1_000.0, settlement_seconds=60.0, band=0.0, interest=0.0, cap=math.inf)
     memory = start(rule, state)
     first_dear = 9 if averaging == "time-weighted" else 7
     run(rule, state, memory, range(first_dear))
@@ -429,7 +429,7 @@ def test_caps_and_price_of_payment():
     state.markets["mark"] = 110.0
     hold(state, [1.0, -1.0, 0.0, 0.0])
     rest(state, 1, 150.0, 100.0)
-    rule = ClampedPremiumFunding(settlement_seconds=28_800.0, cap=math.inf, payment_price="mark")
+    rule = ClampedPremiumFunding(settlement_seconds=28_800.0, cap=math.inf, payment_price="mark", impact_notional=1_000.0)
     for variant, rate in (
         (rule, 0.4995),
         (replace(rule, cap=0.2), 0.2),
@@ -469,3 +469,24 @@ def test_nothing_is_sampled_before_the_first_block_of_trading():
 def test_contradictions_are_named(make, message):
     with pytest.raises(ParameterError, match=message):
         make()
+
+
+def test_impact_orders_are_of_the_size_the_venues_say():
+    """dYdX's genesis: 10,000 USD at 5 % initial margin, 5,000 at 10 %, 2,500 at 20 %; Hyperliquid: 20,000 in BTC, 6,000 in small markets."""
+    state = small_venue(n_markets=3)
+    state.margin_tiers["initial"][:, 0] = 0.05, 0.1, 0.2
+    start(PremiumVoteFunding(), state)
+    assert state.markets["impact_notional"].tolist() == pytest.approx([10_000.0, 5_000.0, 2_500.0])
+    start(ClampedPremiumFunding(impact_notional=(20_000.0, 6_000.0, 6_000.0)), state)
+    assert state.markets["impact_notional"].tolist() == [20_000.0, 6_000.0, 6_000.0]
+
+
+def test_a_thin_quote_above_the_oracle_makes_no_premium():
+    """The best bid is 10 % up but holds 110 USD of the 1,000 of an impact order; the rest is filled at the oracle price."""
+    for impact_margin, premium in ((50.0, 1_000.0 / (1.0 + 890.0 / 100.0) / 100.0 - 1.0), (0.0, 0.1)):
+        state = small_venue()
+        memory = start(PremiumVoteFunding(sample_seconds=1.0, settlement_seconds=1.0, least_votes=1, impact_margin=impact_margin), state)
+        rest(state, 1, 110.0, 1.0)
+        rest(state, 1, 100.0, 100.0, account=1)
+        run(PremiumVoteFunding(), state, memory, range(1, 3))
+        assert state.markets["premium"][0] == pytest.approx(premium, abs=1e-6)

@@ -120,7 +120,8 @@ class Promises:
             return
         assert before[0] < before[1], "a trade leaves an account below initial margin that was not"
         assert maintenance <= before[2] + slack(before[2])
-        assert equity * before[2] >= before[0] * maintenance - slack(equity * before[2], before[0] * maintenance)
+        rounding = slack(equity * before[2], before[0] * maintenance, before[2] * maintenance)
+        assert equity * before[2] >= before[0] * maintenance - rounding
 
     # liquidations
 
