@@ -21,7 +21,6 @@ LIBRARIES = {
     "kernels": {"numba", "numpy"},
     "model.py": {"mesa", "numpy", "polars"},  # polars: only the type of the frames it hands on
     "recorder.py": {"numpy", "polars"},
-    "testing.py": {"hypothesis", "numpy", "pytest"},
 }
 
 

@@ -32,8 +32,7 @@ ARBITRAGEUR = [
 
 @kernel
 def decide_arbitrageurs(
-    venue, accounts, positions, outside, markets, transactions, spot_orders, members, wakes, quoted, spot_fee, lifetime, recall,
-    worth, key
+    venue, accounts, positions, outside, markets, transactions, spot_orders, members, wakes, quoted, spot_fee, lifetime, recall, worth, key
 ):
     """Each member first brings its outside leg in line with its fills, then looks at every market when it wakes.
 

@@ -127,7 +127,7 @@ def decide_takers(
 
 
 class TakerMemory(NamedTuple):
-    """Members, when they act next, the funding they take for usual (m,), cumulative market shares (m,), their random stream, and times in blocks."""
+    """Members, when they act next, usual funding (m,), cumulative market shares (m,), their random stream, times in blocks."""
 
     members: Table
     wakes: NDArray[np.int64]

@@ -19,13 +19,14 @@ def observe_markets(venue, accounts, positions, markets, funds, levels, bitmap, 
     below = 0
     below_notional = 0.0
     under_water = 0
-    for i in range(accounts.shape[0]):
-        if is_liquidatable(accounts[i].equity, accounts[i].maintenance_margin):
-            below += 1
-            if accounts[i].equity < 0.0:
-                under_water += 1
-            for k in range(markets.shape[0]):
-                below_notional += abs(positions[i, k].lots) * markets[k].lot * markets[k].mark
+    if venue[0].liquidatable > 0:
+        for i in range(accounts.shape[0]):
+            if is_liquidatable(accounts[i].equity, accounts[i].maintenance_margin):
+                below += 1
+                if accounts[i].equity < 0.0:
+                    under_water += 1
+                for k in range(markets.shape[0]):
+                    below_notional += abs(positions[i, k].lots) * markets[k].lot * markets[k].mark
     venue_rows[row].block = block
     venue_rows[row].insurance_fund = 0.0
     for f in range(funds.shape[0]):
@@ -81,32 +82,50 @@ def observe_cohorts(venue, accounts, positions, outside, markets, cohort_rows, r
     for c in range(cohort_rows.shape[1]):
         cohort_rows[row, c].block = venue[0].block
         cohort_rows[row, c].cohort = c
-    for i in range(accounts.shape[0]):
+    # Members of a cohort lie side by side: their sums are kept in registers and written once.
+    i = 0
+    while i < accounts.shape[0]:
         c = accounts[i].cohort
-        if c < 0:
-            continue
-        cohort_rows[row, c].equity += accounts[i].equity
-        cohort_rows[row, c].collateral += accounts[i].collateral
-        cohort_rows[row, c].net_deposits += accounts[i].net_deposits
-        cohort_rows[row, c].fees += accounts[i].fees
-        cohort_rows[row, c].funding += accounts[i].funding
-        cohort_rows[row, c].liquidation += accounts[i].liquidation
-        cohort_rows[row, c].deleveraging += accounts[i].deleveraging
-        cohort_rows[row, c].socialised += accounts[i].socialised
-        cohort_rows[row, c].gas += accounts[i].gas
-        cohort_rows[row, c].rewards += accounts[i].rewards
-        if is_liquidatable(accounts[i].equity, accounts[i].maintenance_margin):
-            cohort_rows[row, c].below_maintenance += 1
-        for k in range(markets.shape[0]):
-            cohort_rows[row, c].outside += outside[i, k].cash + outside[i, k].size * markets[k].index - outside[i, k].endowment
-            lots = positions[i, k].lots
-            if lots != 0:
-                value = lots * markets[k].lot * markets[k].mark
-                cohort_rows[row, c].unrealised += value - positions[i, k].entry_value
-                if lots > 0:
-                    cohort_rows[row, c].long_notional += value
-                else:
-                    cohort_rows[row, c].short_notional -= value
+        equity = collateral = net_deposits = fees = funding = liquidation = deleveraging = socialised = gas = rewards = 0.0
+        outside_wealth = unrealised = long_notional = short_notional = 0.0
+        below_maintenance = 0
+        while i < accounts.shape[0] and accounts[i].cohort == c:
+            equity += accounts[i].equity
+            collateral += accounts[i].collateral
+            net_deposits += accounts[i].net_deposits
+            fees += accounts[i].fees
+            funding += accounts[i].funding
+            liquidation += accounts[i].liquidation
+            deleveraging += accounts[i].deleveraging
+            socialised += accounts[i].socialised
+            gas += accounts[i].gas
+            rewards += accounts[i].rewards
+            below_maintenance += is_liquidatable(accounts[i].equity, accounts[i].maintenance_margin)
+            for k in range(markets.shape[0]):
+                outside_wealth += outside[i, k].cash + outside[i, k].size * markets[k].index - outside[i, k].endowment
+                lots = positions[i, k].lots
+                if lots != 0:
+                    value = lots * markets[k].lot * markets[k].mark
+                    unrealised += value - positions[i, k].entry_value
+                    long_notional += max(value, 0.0)
+                    short_notional += max(-value, 0.0)
+            i += 1
+        if c >= 0:
+            cohort_rows[row, c].equity += equity
+            cohort_rows[row, c].collateral += collateral
+            cohort_rows[row, c].net_deposits += net_deposits
+            cohort_rows[row, c].fees += fees
+            cohort_rows[row, c].funding += funding
+            cohort_rows[row, c].liquidation += liquidation
+            cohort_rows[row, c].deleveraging += deleveraging
+            cohort_rows[row, c].socialised += socialised
+            cohort_rows[row, c].gas += gas
+            cohort_rows[row, c].rewards += rewards
+            cohort_rows[row, c].outside += outside_wealth
+            cohort_rows[row, c].unrealised += unrealised
+            cohort_rows[row, c].long_notional += long_notional
+            cohort_rows[row, c].short_notional += short_notional
+            cohort_rows[row, c].below_maintenance += below_maintenance
 
 
 @inline

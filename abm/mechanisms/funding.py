@@ -197,9 +197,7 @@ class ClampedPremiumFunding(Funding):
         return problems
 
     def init(self, state: State, seed: int) -> AverageMemory:
-        state.markets["impact_notional"] = per_market(
-            self.impact_notional, state.n_markets, "ClampedPremiumFunding.impact_notional"
-        )
+        state.markets["impact_notional"] = per_market(self.impact_notional, state.n_markets, "ClampedPremiumFunding.impact_notional")
         sample_blocks = state.blocks(self.sample_seconds)
         settlement_blocks = max(state.blocks(self.settlement_seconds), sample_blocks)
         seconds = settlement_blocks * state.seconds_per_block

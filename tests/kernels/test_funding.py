@@ -397,7 +397,9 @@ def test_clamped_funding_as_in_hyperliquid_s_example():
 @pytest.mark.parametrize(("averaging", "expected"), [("plain", 0.005), ("time-weighted", 0.01 * (9 + 10 + 11 + 12) / 78)])
 def test_samples_are_averaged_as_the_rule_says(averaging, expected):
     state = small_venue(seconds_per_block=5.0)
-    rule = ClampedPremiumFunding(averaging=averaging, impact_notional=1_000.0, settlement_seconds=60.0, band=0.0, interest=0.0, cap=math.inf)
+    rule = ClampedPremiumFunding(
+        averaging=averaging, impact_notional=1_000.0, settlement_seconds=60.0, band=0.0, interest=0.0, cap=math.inf
+    )
     memory = start(rule, state)
     first_dear = 9 if averaging == "time-weighted" else 7
     run(rule, state, memory, range(first_dear))
@@ -472,7 +474,7 @@ def test_contradictions_are_named(make, message):
 
 
 def test_impact_orders_are_of_the_size_the_venues_say():
-    """dYdX's genesis: 10,000 USD at 5 % initial margin, 5,000 at 10 %, 2,500 at 20 %; Hyperliquid: 20,000 in BTC, 6,000 in small markets."""
+    """Genesis of dYdX: 10,000 USD at 5 % initial margin, 5,000 at 10 %, 2,500 at 20 %. Hyperliquid: 20,000, in small markets 6,000."""
     state = small_venue(n_markets=3)
     state.margin_tiers["initial"][:, 0] = 0.05, 0.1, 0.2
     start(PremiumVoteFunding(), state)
