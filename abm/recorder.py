@@ -81,8 +81,8 @@ class Recorder:
         rows = min(blocks // self.every + 2, 8192)
         self._markets: Table = empty_table((rows, m), MARKET_ROW)
         self._venue: Table = empty_table(rows, VENUE_ROW)
-        self._cohort_rows: Table = np.zeros((rows, max(len(cohorts), 1)), COHORT_ROW)
-        self._book: Table = np.zeros((min(blocks // self.book_every + 2, 2048), m), book_row)
+        self._cohort_rows: Table = empty_table((rows, max(len(cohorts), 1)), COHORT_ROW)
+        self._book: Table = empty_table((min(blocks // self.book_every + 2, 2048), m), book_row)
         self._row = 0
         self._book_row = 0
         self._kept: dict[str, list[Table]] = {name: [] for name in ("markets", "venue", "cohorts", "book", "positions", *EVENTS)}

@@ -428,6 +428,21 @@ EXPIRY_SLOTS = 4096  # orders are kept by expiry block modulo this
 CACHE_LINE = 64  # bytes
 
 
+class Row(np.record):
+    """A row for kernels that run as plain Python: its fields come before what NumPy calls the same (`size`, `flags`, `base`)."""
+
+    def __getattribute__(self, name: str) -> Any:
+        if name in (np.void.__getattribute__(self, "dtype").fields or ()):
+            return np.void.__getitem__(self, name)
+        return super().__getattribute__(name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in (np.void.__getattribute__(self, "dtype").fields or ()):
+            np.void.__setitem__(self, name, value)
+        else:
+            super().__setattr__(name, value)
+
+
 def empty_table(shape: int | tuple[int, ...], dtype: np.dtype[Any]) -> Table:
     """A table of zeros that begins at a cache line. Where kernels run as plain Python its rows must offer their fields as
     attributes; compiled code needs a plain array, as a record array costs it several microseconds a call."""
@@ -435,7 +450,7 @@ def empty_table(shape: int | tuple[int, ...], dtype: np.dtype[Any]) -> Table:
     memory = np.zeros(rows * dtype.itemsize + CACHE_LINE, np.uint8)
     start = -memory.ctypes.data % CACHE_LINE
     table = memory[start : start + rows * dtype.itemsize].view(dtype).reshape(shape)
-    return table.view(np.recarray) if INTERPRETED else table
+    return table.view(np.dtype((Row, table.dtype))) if INTERPRETED else table
 
 
 @dataclass(frozen=True, slots=True)
@@ -513,7 +528,7 @@ class State:
         self.venue: Table = empty_table(1, VENUE)
         self.venue["withdrawal_capacity"] = np.inf
         self._liquidatable = self.venue["liquidatable"]
-        self.levels: Table = np.zeros((n_markets, max(ticks)), LEVEL)  # first and last are row + 1; zero = nobody
+        self.levels: Table = empty_table((n_markets, max(ticks)), LEVEL)  # first and last are row + 1; zero = nobody
         self.bitmap: NDArray[np.uint64] = np.zeros((n_markets, sum(BITMAP_WORDS)), np.uint64)
         self.orders: Table = empty_table(capacity.orders, ORDER)
         self.orders["next"] = np.arange(1, capacity.orders + 1)

@@ -20,7 +20,6 @@ from abm.state import (
     CANCEL,
     CANCEL_ALL,
     FILLED,
-    INTERPRETED,
     LIQUIDATE,
     NEVER,
     NOBODY,
@@ -35,24 +34,6 @@ TEN_AND_FIVE_PERCENT = FlatMargin(initial_margin_fraction=0.1, maintenance_fract
 PARTIAL = PartialLiquidation()
 NOBODY_TAKES_OVER = NoDeleveraging()
 AT_RANDOM = RandomOrdering()
-
-
-class Row(np.record):
-    """A row whose fields come before what NumPy calls the same: `size`, `flags`, `base`."""
-
-    def __getattribute__(self, name: str) -> Any:
-        fields = np.void.__getattribute__(self, "dtype").fields
-        if name in fields:
-            return np.void.__getitem__(self, name)
-        return super().__getattribute__(name)
-
-
-def read_fields_first(state: State) -> None:
-    """Lets kernels that run as plain Python read every field of every table as an attribute."""
-    for name in State.__slots__:
-        table = getattr(state, name)
-        if isinstance(table, np.ndarray) and table.dtype.names:
-            setattr(state, name, table.view(np.ndarray).view(np.dtype((Row, table.dtype))))
 
 
 class Resting(NamedTuple):
@@ -109,8 +90,6 @@ class Exchange:
         capacity: Capacity = CAPACITY,
     ) -> None:
         state = self.state = State(accounts, [f"COIN{k}" for k in range(markets)], [ticks] * markets, 1.0, capacity)
-        if INTERPRETED:
-            read_fields_first(state)
         state.accounts["collateral"] = state.accounts["net_deposits"] = state.accounts["equity"] = capital
         state.accounts["maker_fee"] = maker_fee
         state.accounts["taker_fee"] = taker_fee

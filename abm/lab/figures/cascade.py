@@ -48,21 +48,23 @@ def cascade_figure(frames: Mapping[str, pl.DataFrame], origin: datetime | None =
     _depth(panels[1], frames, start, end)
     _fund(panels[2], frames, start, end)
     if adl.height:
-        _deleveraging(panels[3], adl)
+        _deleveraging(panels[3], adl.filter((pl.col("seconds") >= start - MINUTE) & (pl.col("seconds") <= end)))
     else:
         label(panels[2], 0.99, 0.06, "no deleveraging", PURPLE)
     for axes in panels[:-1]:
         axes.tick_params(labelbottom=False)
     time_axis(panels[-1], start, end, origin, ticks=8)
-    title(figure, _finding(frames, origin))
+    title(figure, _finding(frames, origin, start, end))
     return figure
 
 
-def _finding(frames: Mapping[str, pl.DataFrame], origin: datetime | None) -> str:
+def _finding(frames: Mapping[str, pl.DataFrame], origin: datetime | None, start: float, end: float) -> str:
     closed = closing(frames["liquidations"])
     if not closed.height:
         return "Nobody was liquidated"
     minutes = _all_markets(liquidations_by_minute(frames["liquidations"])).sort("notional", "seconds", descending=[True, False])
+    shown = minutes.filter((pl.col("seconds") >= start - MINUTE) & (pl.col("seconds") <= end))
+    minutes = shown if shown.height else minutes
     worst_minute = minutes.row(0, named=True)
     text = f"{usd(worst_minute['notional'])} were liquidated in the worst minute, from {clock(worst_minute['seconds'], origin)}"
     worst = worst_depth(frames, "10bp")
