@@ -428,7 +428,7 @@ EXPIRY_SLOTS = 4096  # orders are kept by expiry block modulo this
 CACHE_LINE = 64  # bytes
 
 
-class Row(np.record):
+class Row(np.record):  # type: ignore[misc]  # the stubs call it final, NumPy does not
     """A row for kernels that run as plain Python: its fields come before what NumPy calls the same (`size`, `flags`, `base`)."""
 
     def __getattribute__(self, name: str) -> Any:

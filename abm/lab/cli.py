@@ -11,13 +11,19 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from abm.lab.analysis_cli import COMMANDS
 from abm.lab.data_cli import counted, data
 from abm.lab.errors import InputError, nearest
 from abm.lab.suggestions import Suggesting, show_help, usage_text
+from abm.lab.sweep_cli import outcomes, plan, sweep
 from abm.parameters import ParameterError
+
+if TYPE_CHECKING:
+    from abm.lab.config import Experiment
 
 RUNS = Path("runs")
 DISTRIBUTION = "perp-abm"  # what this package is called in a package index
@@ -109,6 +115,7 @@ _overrides = click.option(
 @abm.command(short_help="Run an experiment: tables, figures, report.")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--seed", type=click.IntRange(min=0), help="Replace run.seed.")
+@click.option("--cell", type=click.IntRange(min=0), help="Of a sweep: this configuration, instead of the base.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder to write; runs/NAME unless given.")
 @click.option("--overwrite", is_flag=True, help="Replace the folder if an earlier run wrote it.")
 @_overrides
@@ -118,6 +125,7 @@ _overrides = click.option(
 def run(
     file: Path,
     seed: int | None,
+    cell: int | None,
     out: Path | None,
     overwrite: bool,
     overrides: tuple[str, ...],
@@ -129,7 +137,7 @@ def run(
     from abm.lab.config import load
 
     changes = [*overrides, *([f"run.seed={seed}"] if seed is not None else []), *(["run.check=true"] if check else [])]
-    experiment = load(file, changes)
+    experiment = load(file, changes) if cell is None else _cell(file, changes, cell)
     folder = out or RUNS / experiment.name
     from abm.lab.run import run_experiment
 
@@ -140,6 +148,17 @@ def run(
     if not quiet:
         for line in finished.render():
             click.echo(line)
+
+
+def _cell(file: Path, changes: Sequence[str], cell: int) -> Experiment:
+    """One configuration of a sweep, recorded as the file says for a single run."""
+    from dataclasses import replace
+
+    from abm.lab.plan import load_plan
+
+    plan = load_plan(file, changes)
+    base = plan.sweep.base
+    return replace(plan.experiment(cell, base.run.seed), name=f"{base.name}-cell-{cell}", record=base.record)
 
 
 @contextmanager
@@ -174,11 +193,14 @@ def _progress_bar(name: str, quiet: bool) -> Iterator[Callable[[int, int], None]
 @_overrides
 def validate(files: tuple[Path, ...], overrides: tuple[str, ...]) -> None:
     """Check experiment FILEs and say what they would run; every problem of every file is told."""
-    from abm.lab.config import digest, load
+    from abm.lab.config import contents, digest, is_sweep, load
 
     complaints: list[str] = []
     for file in files:
         try:
+            if is_sweep(contents(file)):
+                click.echo(_valid_sweep(file, overrides))
+                continue
             experiment = load(file, overrides)
             experiment.model()
         except InputError as error:
@@ -195,6 +217,16 @@ def validate(files: tuple[Path, ...], overrides: tuple[str, ...]) -> None:
         )
     if complaints:
         raise InputError(*dict.fromkeys(complaints))
+
+
+def _valid_sweep(file: Path, overrides: Sequence[str]) -> str:
+    from abm.lab.plan import load_plan
+
+    plan = load_plan(file, overrides)
+    for cell in range(0, len(plan.cells), plan.points):  # of each variant the first
+        plan.experiment(cell).model()
+    runs = f"{'at most ' if plan.until else ''}{counted(plan.most_runs, 'run')}"
+    return f"{file}: valid: sweep of {counted(len(plan.cells), 'configuration')}, {runs}, identity {plan.identity}"
 
 
 @abm.command(short_help="Write a commented experiment file.")
@@ -238,10 +270,10 @@ def presets(name: str | None) -> None:
         raise InputError(f"unknown preset {name!r}; {nearest(name, PRESETS) or 'expected ' + ', '.join(PRESETS)}")
 
 
-@abm.command(short_help="Write a run's figures and report again.")
+@abm.command(short_help="Write figures and report of a run or a sweep again.")
 @click.argument("folder", type=click.Path(path_type=Path))
 def report(folder: Path) -> None:
-    """Write figures and report of the run in FOLDER once more, from its tables."""
+    """Write figures and report of the run or sweep in FOLDER once more, from its tables."""
     from abm.lab.report import write_report
 
     click.echo(f"report: {write_report(folder)}")
@@ -257,7 +289,8 @@ def schema() -> None:
     click.echo(json.dumps(experiment_schema(), indent=2, allow_nan=False))
 
 
-abm.add_command(data)
+for command in (data, plan, sweep, outcomes, *COMMANDS):
+    abm.add_command(command)
 
 if __name__ == "__main__":
     main()

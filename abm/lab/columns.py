@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 _TIMES = {"block": ("blocks", "since the start of the run"), "seconds": ("seconds", "since the start of the run")}
 _MARKET = {"market": ("name", "the market")}
@@ -153,3 +154,30 @@ def columns_of(table: str, columns: Iterable[str]) -> dict[str, dict[str, str]]:
     """Unit and meaning of the columns of a table. Raises KeyError for one that is not described."""
     described = COLUMNS[table]
     return {column: {"unit": described[column][0], "about": described[column][1]} for column in columns}
+
+
+RUN_COLUMNS: dict[str, tuple[str, str]] = {
+    "run": ("number", "of the run: cell by cell, seeds fastest, round by round"),
+    "cell": ("number", "of the configuration: variant by variant, points fastest"),
+    "variant": ("name", "of the rules or fields that are replaced; empty where the sweep has no variants"),
+    "point": ("number", "of the combination of factor values"),
+    "seed": ("number", "of the world; equal seeds have equal worlds in all cells"),
+    "replication": ("number", "of the seed, from 0"),
+    "identity": ("hash", "of resolved configuration, seed and code"),
+    "status": ("name", "done or failed"),
+    "error": ("text", "traceback of a run that failed"),
+    "blocks": ("blocks", "simulated"),
+}
+
+
+def columns_of_runs(factors: Iterable[Mapping[str, Any]], outcomes: Iterable[str]) -> dict[str, dict[str, str]]:
+    """Unit and meaning of the columns of the table `runs` of a sweep: its own, its factors, then outcomes, as they stand there."""
+    from abm.lab.outcomes import find
+
+    own = {name: {"unit": unit, "about": about} for name, (unit, about) in RUN_COLUMNS.items()}
+    before = {name: own.pop(name) for name in list(own) if name not in ("identity", "status", "error", "blocks")}
+    varied = {
+        factor["name"]: {"unit": factor["unit"], "about": f"factor: {factor['about'] or ', '.join(factor['keys'])}"} for factor in factors
+    }
+    found = {name: find(name) for name in outcomes}
+    return before | varied | own | {name: {"unit": outcome.unit, "about": outcome.meaning} for name, outcome in found.items()}

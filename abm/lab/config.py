@@ -6,6 +6,7 @@ extends                             another experiment file, of which this one r
 [venue]                             a preset and what differs from it, or every rule by itself
 [world] [spot] [gas]                what happens outside the venue
 [population.NAME]                   one group of traders each
+[sweep] [factors] [variants]        many runs of it: see abm.lab.sweep; of no concern to a single run
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from abm.agents.base import Group
+from abm.lab.bars_read_once import content_of, world_of
 from abm.lab.errors import InputError
 from abm.lab.merging import PRESET, merged, overrides_table, with_preset
 from abm.lab.plain import plain_fields
@@ -45,8 +47,9 @@ if TYPE_CHECKING:
 INSTEAD[World] = {Replay.__name__: RecordedBars}
 
 EXTENDS = "extends"
+SWEEP, FACTORS, VARIANTS = SWEEP_TABLES = ("sweep", "factors", "variants")
 MOST_SECONDS = 10 * 366 * 86_400.0
-NOT_IDENTITY = ("name", "title", "question", "description")
+TEXTS = ("name", "title", "question", "description", "finding")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +73,7 @@ class Experiment(Parameters):
     title: str = _text("headline of the report")
     question: str = _text("what the experiment is to answer")
     description: str = _text("anything a reader should know")
+    finding: str = _text("what came out at full size")
     run: Run = dataclasses.field(default_factory=Run)
     record: Recording = dataclasses.field(default_factory=Recording)
     venue: Venue = parameter(unit="venue")
@@ -105,11 +109,11 @@ class Experiment(Parameters):
         return Setting(self.symbols, self.venue.seconds_per_block, self.blocks, self.run.seed)
 
     def outside(self) -> World:
-        """The world that gives the prices, real bars read from their file.
+        """The world that gives the prices, real bars read from their file, once for all runs of a process.
 
         Raises InputError when they cannot be read or are not sound.
         """
-        return self.world.world(self.symbols) if isinstance(self.world, RecordedBars) else self.world
+        return world_of(self.world, self.symbols) if isinstance(self.world, RecordedBars) else self.world
 
     def model(self) -> PerpModel:
         """The model before its first block.
@@ -144,7 +148,18 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> Experiment:
     are missing or not sound.
     """
     file = Path(path)
-    return read_experiment(_extended(file, ()), overrides, source=str(path), folder=file.parent, name=file.stem)
+    table = {key: item for key, item in contents(file).items() if key not in SWEEP_TABLES}
+    return read_experiment(table, overrides, source=str(path), folder=file.parent, name=file.stem)
+
+
+def contents(file: Path) -> dict[str, Any]:
+    """The tables of a file, `extends` followed and nothing else checked. Raises InputError when a file cannot be read."""
+    return _extended(file, ())
+
+
+def is_sweep(table: Mapping[str, Any]) -> bool:
+    """Whether the contents of a file ask for many runs."""
+    return any(key in table for key in SWEEP_TABLES)
 
 
 def _extended(file: Path, through: tuple[Path, ...]) -> dict[str, Any]:
@@ -200,10 +215,10 @@ def digest(experiment: Experiment) -> str:
 
     Texts for the reader, and whether the run verifies itself, are no part of it. The order of groups and rules is.
     """
-    table = {key: value for key, value in experiment.plain().items() if key not in NOT_IDENTITY}
+    table = {key: value for key, value in experiment.plain().items() if key not in TEXTS}
     table["run"] = {key: value for key, value in table["run"].items() if key != "check"}
     if isinstance(experiment.world, RecordedBars):
-        table["world"] = {**table["world"], "bars": experiment.world.content()}
+        table["world"] = {**table["world"], "bars": content_of(experiment.world)}
     canonical = json.dumps(table, separators=(",", ":"), ensure_ascii=True)
     return hashlib.blake2b(canonical.encode(), digest_size=16).hexdigest()
 

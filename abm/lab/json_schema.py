@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from abm.lab.config import Experiment
+from abm.lab.config import FACTORS, SWEEP, VARIANTS, Experiment
+from abm.lab.factors import FactorTable
 from abm.lab.kinds import kinds
 from abm.lab.merging import PRESET
 from abm.lab.schema import documented_model
+from abm.lab.sweep import SweepTable
 from abm.mechanisms.rule import Rule
 from abm.mechanisms.venue import Venue
 
@@ -32,8 +34,23 @@ def experiment_schema() -> dict[str, Any]:
         "description": "venue whose rules hold wherever this table says nothing else",
         "enum": list(PRESETS),
     }
+    for key, (about, table) in _sweep_tables().items():
+        definitions |= table.pop("$defs", {})
+        schema["properties"][key] = {"title": key, "description": about, **table}
     finite: dict[str, Any] = _without_infinities({"$schema": DIALECT, **schema, "title": "Experiment"})
     return finite
+
+
+def _sweep_tables() -> dict[str, tuple[str, dict[str, Any]]]:
+    """Meaning and schema of the tables that make a sweep of an experiment."""
+    design = documented_model(SweepTable).model_json_schema(mode="validation")
+    long_form = documented_model(FactorTable).model_json_schema(mode="validation")
+    factor = {"anyOf": [{"type": "array", "items": {}}, {key: long_form[key] for key in ("properties", "type")}]}
+    return {
+        SWEEP: ("makes a sweep of the experiment: many runs of it", design),
+        FACTORS: ("what is varied: a dotted key, with a list of values or a range", {"type": "object", "additionalProperties": factor}),
+        VARIANTS: ("what is replaced, by name", {"type": "object", "additionalProperties": {"type": "object"}}),
+    }
 
 
 def _without_infinities(value: Any) -> Any:

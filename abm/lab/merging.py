@@ -27,7 +27,7 @@ def overrides_table(overrides: Sequence[str]) -> dict[str, Any]:
     complaints: list[str] = []
     for override in overrides:
         key, equals, text = override.partition("=")
-        parts = _parts(key.strip())
+        parts = key_parts(key.strip())
         if not equals or not parts:
             complaints.append(f"--set {override}: expected key=value, such as run.seed=2")
             continue
@@ -76,7 +76,7 @@ def with_preset(table: Mapping[str, Any], presets: Mapping[str, Callable[[], Par
 
 def _merged_list(base: list[Any], change: Mapping[str, Any]) -> Any:
     result = list(base)
-    names = [_entry_name(item) for item in base]
+    names = [entry_name(item) for item in base]
     for key, item in change.items():
         if key in names:
             result[names.index(key)] = merged(result[names.index(key)], item)
@@ -90,7 +90,7 @@ def _merged_list(base: list[Any], change: Mapping[str, Any]) -> Any:
     return result
 
 
-def _entry_name(item: Any) -> str:
+def entry_name(item: Any) -> str:
     """What an entry of a list is addressed by: its label, or its kind in small letters."""
     if not isinstance(item, Mapping):
         return ""
@@ -98,7 +98,7 @@ def _entry_name(item: Any) -> str:
     return labels[0] if labels else name_of_kind(str(item.get(KIND, "")))
 
 
-def _parts(key: str) -> list[str]:
+def key_parts(key: str) -> list[str]:
     """The parts of a dotted key; `a[0].b` is `a.0.b`. Empty when it is none."""
     parts: list[str] = []
     rest = _INDEX.sub(r".\1", key)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Mapping
 
 import polars as pl
 
 PAID = ("fees", "funding", "liquidation", "deleveraging", "socialised", "outside", "gas", "rewards")
+PAID_TOGETHER = functools.reduce(operator.add, map(pl.col, PAID))  # in this order: `sum_horizontal` rounds as threads come
 PARTS = ("price", *PAID)
 """In the order in which they are shown."""
 
@@ -40,7 +43,7 @@ def wealth_changes(cohorts: pl.DataFrame) -> pl.DataFrame:
         *[name for name in PAID if name != "gas"],
     )
     rows = rows.with_columns((pl.col("equity") - pl.col("net_deposits") + pl.col("outside") + pl.col("gas")).alias("total"))
-    rows = rows.with_columns((pl.col("total") - pl.sum_horizontal(PAID)).alias("price"))
+    rows = rows.with_columns((pl.col("total") - PAID_TOGETHER).alias("price"))
     return rows.select("seconds", "cohort", "net_deposits", "equity", "total", *PARTS)
 
 

@@ -6,6 +6,7 @@ import importlib.metadata
 import os
 import platform
 import subprocess
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -29,11 +30,23 @@ def provenance(experiment: Experiment, started: datetime, seconds: float) -> dic
         "made_by": MADE_BY,
         "identity": digest(experiment),
         "seed": experiment.run.seed,
+        **environment(),
+        "started": started.astimezone(UTC).isoformat(timespec="seconds"),
+        "simulation_seconds": round(seconds, 3),
+        "blocks_per_second": round(experiment.blocks / seconds, 1) if seconds > 0 else None,
+        "experiment": resolved(experiment),
+        "methods": described(experiment),
+    }
+
+
+def environment(packages: Sequence[str] = PACKAGES) -> dict[str, Any]:
+    """Code, versions of `packages`, and class of the machine."""
+    return {
         "code": {"sources": source_digest(PACKAGE), **_commit(PACKAGE)},
         "versions": {
             "python": platform.python_version(),
             "abm": _version(DISTRIBUTION),
-            **{name: _version(name) for name in PACKAGES},
+            **{name: _version(name) for name in packages},
         },
         "platform": {
             "system": platform.system(),
@@ -41,11 +54,6 @@ def provenance(experiment: Experiment, started: datetime, seconds: float) -> dic
             "python": platform.python_implementation(),
             "processors": os.cpu_count(),
         },
-        "started": started.astimezone(UTC).isoformat(timespec="seconds"),
-        "simulation_seconds": round(seconds, 3),
-        "blocks_per_second": round(experiment.blocks / seconds, 1) if seconds > 0 else None,
-        "experiment": resolved(experiment),
-        "methods": described(experiment),
     }
 
 

@@ -40,10 +40,17 @@ SECTIONS = {
 
 
 def write_report(folder: str | Path) -> Path:
-    """Draws the figures of the run in `folder` and writes them and `report.html` there; returns the report's path.
+    """Draws the figures of the run or sweep in `folder` and writes them and `report.html` there; returns the report's path.
 
-    Each file is replaced whole. Raises InputError when `folder` holds no run.
+    Each file is replaced whole. Raises InputError when `folder` holds neither, or a sweep of which no run has ended.
     """
+    from abm.lab import sweep_report
+
+    return sweep_report.write_report(folder) if sweep_report.is_sweep(folder) else write_run_report(folder)
+
+
+def write_run_report(folder: str | Path) -> Path:
+    """As `write_report`, of a single run."""
     from abm.lab.figures import CAPTIONS, save_figures
 
     run = open_run(folder)
@@ -73,6 +80,7 @@ def report_text(run: StoredRun, figures: list[tuple[str, str, str, Path, Path]])
     name = experiment["name"]
     page = Template(files("abm.lab").joinpath("report.html").read_text(encoding="utf-8"))
     return page.substitute(
+        style=files("abm.lab").joinpath("report.css").read_text(encoding="utf-8"),
         title=escape(experiment.get("title") or name),
         question=_paragraph(experiment.get("question", ""), "question"),
         description=_paragraph(experiment.get("description", "")),
@@ -80,7 +88,7 @@ def report_text(run: StoredRun, figures: list[tuple[str, str, str, Path, Path]])
         contents="".join(f'<a href="#{key}">{escape(text)}</a>' for key, text in SECTIONS.items()),
         numbers=numbers_table(summary, origin),
         markets=markets_table(summary),
-        figures="".join(_figure(*each) for each in figures),
+        figures="".join(figure_element(*each) for each in figures),
         money=money_table(summary),
         balance=balance_text(summary),
         tested=tested_table(summary),
@@ -111,13 +119,14 @@ def _setting(run: StoredRun) -> str:
     )
 
 
-def _figure(name: str, title: str, caption: str, vector: Path, pixels: Path) -> str:
+def figure_element(name: str, title: str, caption: str, vector: Path, pixels: Path) -> str:
+    """A figure as a piece of HTML that holds the picture: as SVG, or as PNG where that would be too large."""
     kind, path = ("svg+xml", vector) if vector.stat().st_size <= LARGEST_VECTOR else ("png", pixels)
     data = base64.b64encode(path.read_bytes()).decode("ascii")
     return (
         f'<figure id="figure-{escape(name)}"><div class="scroll">'
         f'<img alt="{escape(title)}" src="data:image/{kind};base64,{data}"></div>'
-        f"<figcaption>{escape(caption)}</figcaption></figure>"
+        f"{f'<figcaption>{escape(caption)}</figcaption>' if caption else ''}</figure>"
     )
 
 

@@ -183,7 +183,13 @@ def shape_of(annotation: Any, bounds: Bounds = Bounds()) -> Shape:  # noqa: B008
 
 
 def shapes_of(cls: type[Parameters]) -> dict[str, tuple[dataclasses.Field[Any], Shape]]:
-    """Field and shape of every parameter of `cls`, by the key it has in a file."""
+    """Field and shape of every parameter of `cls`, by the key it has in a file. Not to be changed: they are found once."""
+    shapes: dict[str, tuple[dataclasses.Field[Any], Shape]] = _shapes_of(cls)  # type: ignore[arg-type]
+    return shapes
+
+
+@functools.cache
+def _shapes_of(cls: type[Parameters]) -> dict[str, tuple[dataclasses.Field[Any], Shape]]:
     hints = typing.get_type_hints(cls)
     found: dict[str, tuple[dataclasses.Field[Any], Shape]] = {}
     for field in dataclasses.fields(cls):
@@ -273,7 +279,7 @@ def _documentation(key: str, field: dataclasses.Field[Any]) -> dict[str, Any]:
     documentation: dict[str, Any] = {"alias": key, "title": key}
     if about or unit:
         documentation["description"] = f"{about} [{unit}]".strip() if unit else about
-    if field.default is not dataclasses.MISSING:
+    if field.default is not dataclasses.MISSING and field.default is not None:
         documentation["default"] = plain(field.default)
     elif field.default_factory is not dataclasses.MISSING:
         documentation["default"] = plain(field.default_factory())

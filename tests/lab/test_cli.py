@@ -95,7 +95,8 @@ def test_help_lists_the_commands(abm, arguments):
     outcome = abm(*arguments)
     assert outcome.code == 0
     assert re.findall(r"^  (\w+) ", outcome.out.partition("Commands:")[2], re.MULTILINE) == [
-        "data", "new", "presets", "report", "run", "schema", "validate",
+        "compare", "data", "new", "outcomes", "plan", "presets", "report", "run", "schema", "sensitivity", "sweep", "threshold",
+        "validate", "worst",
     ]  # fmt: skip
 
 
@@ -114,7 +115,7 @@ def test_version(abm):
     [
         (["rn"], "abm: unknown command 'rn'; did you mean 'run'?"),
         (["valdate", "x"], "abm: unknown command 'valdate'; did you mean 'validate'?"),
-        (["zzz"], "abm: unknown command 'zzz'; expected data, new, presets, report, run, schema, validate"),
+        (["zzz"], "abm: unknown command 'zzz'; expected compare, data, new, outcomes, plan, presets, report, run, schema, "),
         (["data", "fetsh"], "abm data: unknown command 'fetsh'; did you mean 'fetch'?"),
         (["run", "x", "--sede", "3"], "abm run: unknown option --sede; did you mean '--seed'?"),
         (["run", "x", "--overwrit"], "abm run: unknown option --overwrit; did you mean '--overwrite'?"),
