@@ -13,7 +13,7 @@ KERNEL_TESTS := tests/kernels
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help install demo test test-slow test-all test-kernels-plain test-kernels-bounds \
+.PHONY: help install demo crash test test-slow test-all test-kernels-plain test-kernels-bounds \
 	lint format types contracts check coverage bench bench-peers constraints clean
 
 help: ## list the targets
@@ -21,7 +21,10 @@ help: ## list the targets
 
 install: $(DEVELOPMENT) ## create .venv with the simulator and all tools of a developer
 
-demo: $(RUNTIME) ## simulate a flash crash and write its report to runs/flash_crash
+demo: $(RUNTIME) ## oracle lag x maximum leverage in a crash: 54 runs, a table, and the report runs/lag_and_leverage/report.html
+	$(BIN)/abm sweep experiments/lag_and_leverage.toml --out runs/lag_and_leverage
+
+crash: $(RUNTIME) ## simulate one day with a flash crash and write its report to runs/flash_crash
 	$(BIN)/abm run experiments/flash_crash.toml --out runs/flash_crash --overwrite
 
 test: $(DEVELOPMENT) ## run the tests, without the slow and the browser tests

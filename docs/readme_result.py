@@ -1,6 +1,6 @@
-"""Puts the result of the flash crash into README.md: `python docs/readme_result.py RUN_FOLDER` after `make demo`.
+"""Puts the result of the demo into README.md: `python docs/readme_result.py SWEEP_FOLDER` after `make demo`.
 
-Writes the figure to docs/figures and the table between the two marks; the rest of the README is left alone.
+Writes the figure to docs/figures and headline and table between the two marks; the rest of the README is left alone.
 """
 
 from __future__ import annotations
@@ -9,31 +9,24 @@ import shutil
 import sys
 from pathlib import Path
 
-from abm.lab.store import open_run
-from abm.lab.summary import Summary, headline
-from abm.lab.summary_table import key_numbers
+from abm.lab.cell_table import LEGEND, cell_rows
+from abm.lab.sweep_findings import headline
+from abm.lab.sweep_results import results_of
+from abm.lab.sweep_store import StoredSweep, open_sweep
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
 BEGIN, END = "<!-- result:begin -->", "<!-- result:end -->"
-SHOWN = (
-    "liquidations",
-    "of open interest before",
-    "peak minute",
-    "breach to execution",
-    "deleveraging",
-    "insurance fund",
-    "funding",
-    "keepers",
-    "lost most",
-)
+FIGURE = "phase.png"
 
 
-def result_text(summary: Summary) -> str:
+def result_text(stored: StoredSweep) -> str:
     """Headline and table in Markdown."""
-    numbers = dict(key_numbers(summary))
-    rows = "\n".join(f"| {name} | {numbers[name]} |" for name in SHOWN)
-    return f"**{headline(summary)}**\n\n| what | how much |\n| --- | --- |\n{rows}"
+    columns, rows = cell_rows(stored)
+    head = [f"{name}, {unit}" if unit else name for name, unit in columns]
+    lines = [" | ".join(row) for row in (head, ["---:"] * len(head), *rows)]
+    table = "\n".join(f"| {line} |" for line in lines)
+    return f"**{headline(results_of(stored))}**\n\n{table}\n\n{LEGEND[0].upper()}{LEGEND[1:]}."
 
 
 def with_result(readme: str, text: str) -> str:
@@ -43,10 +36,9 @@ def with_result(readme: str, text: str) -> str:
 
 
 def main(folder: Path) -> None:
-    """Writes figure and table of the run in `folder`."""
-    run = open_run(folder)
-    shutil.copyfile(folder / "figures" / "cascade.png", ROOT / "docs" / "figures" / "flash_crash.png")
-    README.write_text(with_result(README.read_text(), result_text(run.summary)))
+    """Writes figure and table of the sweep in `folder`."""
+    shutil.copyfile(folder / "figures" / FIGURE, ROOT / "docs" / "figures" / "lag_and_leverage.png")
+    README.write_text(with_result(README.read_text(), result_text(open_sweep(folder))))
 
 
 if __name__ == "__main__":

@@ -89,10 +89,13 @@ def sweep(
 def _show_cells(folder: Path, share: Shard) -> None:
     """Mean and interval of the outcomes in question, once all runs are there."""
     from abm.lab.cell_table import cell_lines
+    from abm.lab.sweep_findings import headline
+    from abm.lab.sweep_results import results_of
     from abm.lab.sweep_store import open_sweep
 
     stored = open_sweep(folder)
     if share.of == 1 and stored.plan.outcomes:
+        click.echo(headline(results_of(stored)))
         for line in cell_lines(stored):
             click.echo(line)
 

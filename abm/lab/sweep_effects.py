@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from abm.lab.comparison import MOST_DRAWN, LEAST_DRAWS
+from abm.lab.comparison import LEAST_DRAWS, MOST_DRAWN
 from abm.lab.outcomes import find
 from abm.lab.statistics.dose_response import slope
 from abm.lab.statistics.interval import CONFIDENCE, Interval, unbounded

@@ -13,6 +13,7 @@ from abm.lab.wording import DASH, MINUS, SPACE, compact, duration, percent, plur
 
 NOUNS = {
     "liquidated": "liquidated notional",
+    "liquidated_notional": "positions liquidated",
     "liquidated_share": "liquidated share of open interest",
     "liquidated_long_share": "share of longs in liquidations",
     "deleveraged": "deleveraged notional",
@@ -109,7 +110,9 @@ def amount(value: float | None, unit: str) -> str:
     if unit == "seconds":
         return duration(value)
     number = f"{value:.0f}" if value == round(value) and abs(value) < 1000 else compact(value)
-    return f"{signed(number)}{SPACE}{unit}" if unit and unit not in ("correlation", "index", "exponent") else number
+    if not unit or unit in ("correlation", "index", "exponent"):
+        return signed(number)
+    return f"{signed(number)}{SPACE}{unit.removesuffix('s') if number == '1' else unit}"
 
 
 def difference(value: float, unit: str) -> str:

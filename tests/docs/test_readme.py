@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 README = Path(__file__).resolve().parents[2] / "README.md"
-EXPERIMENT = README.parent / "experiments" / "flash_crash.toml"
+EXPERIMENTS = README.parent / "experiments"
 
 
 def blocks(language: str) -> list[str]:
@@ -25,12 +25,13 @@ def test_the_python_blocks_run_one_after_another() -> None:
 
 
 def test_the_toml_blocks_are_experiments(tmp_path: Path) -> None:
-    from abm.lab.config import load
+    from abm.lab.plan import load_plan
 
     for block in blocks("toml"):
         file = tmp_path / "mine.toml"
-        file.write_text(block.replace('"experiments/', f'"{EXPERIMENT.parent}/'))
-        assert load(file).venue.oracle.lag_blocks == 30  # type: ignore[attr-defined]
+        file.write_text(block.replace('"experiments/', f'"{EXPERIMENTS}/'))
+        lags = [cell.experiment.venue.oracle.lag_blocks for cell in load_plan(file).cells]  # type: ignore[attr-defined]
+        assert lags[-1] == 30
 
 
 def test_the_commands_exist() -> None:
@@ -38,18 +39,19 @@ def test_the_commands_exist() -> None:
 
     used = re.findall(r"^abm ([a-z]+)", "\n".join(blocks("bash")), flags=re.MULTILINE)
     assert set(used) <= set(abm.commands)
-    assert {"new", "validate", "run", "report"} <= set(used)
+    assert {"new", "validate", "run", "report", "plan", "sweep", "compare"} <= set(used)
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(
     platform.machine() != "x86_64", reason="the last bit of a logarithm differs between processors, and a crash amplifies it"
 )
-def test_the_result_is_that_of_the_flash_crash() -> None:
-    from abm.lab.config import load
-    from abm.lab.summary import summarise
+def test_the_result_is_that_of_the_demo(tmp_path: Path) -> None:
+    from abm.lab.plan import load_plan
+    from abm.lab.runner import run_sweep
+    from abm.lab.sweep_store import open_sweep
     from docs.readme_result import BEGIN, END, result_text
 
-    summary = summarise(load(EXPERIMENT).model().run().frames())
+    run_sweep(load_plan(EXPERIMENTS / "lag_and_leverage.toml"), tmp_path / "demo", workers=2)
     shown = README.read_text().split(BEGIN)[1].split(END)[0].strip()
-    assert shown == result_text(summary)
+    assert shown == result_text(open_sweep(tmp_path / "demo"))

@@ -91,7 +91,7 @@ def end_labels(axes: Axes, x: float, heights: Sequence[float], texts: Sequence[s
     low, high = axes.get_ylim()
     places = [(height - low) / (high - low) for height in heights]
     order = np.argsort(places, kind="stable")
-    inches = axes.get_window_extent().height / axes.get_figure(root=True).dpi  # type: ignore[union-attr]
+    inches = round(axes.get_window_extent().height / axes.get_figure(root=True).dpi, 3)  # type: ignore[union-attr]
     gap = 0.15 / max(inches, 0.5)
     spread = _spread([min(max(places[k], 0.0), 1.0) for k in order], gap)
     for k, place in zip(order, spread, strict=True):
