@@ -77,7 +77,9 @@ def mirrored_run(
         *listings[:markets],
         ordering=RandomOrdering(),
         margin=DollarMargin(initial=40.0, maintenance=25.0),
-        funding=ClampedPremiumFunding(sample_seconds=10.0, settlement_seconds=10.0, interest=0.0, band=0.0, cap=math.inf),
+        funding=ClampedPremiumFunding(
+            sample_seconds=10.0, settlement_seconds=10.0, interest=0.0, band=0.0, cap=math.inf, impact_notional=0.0
+        ),
         liquidation=liquidation,
         enforcement=enforcement,
         deleveraging=deleveraging,
