@@ -6,7 +6,7 @@ import math
 
 from abm.lab.sweep_effects import Effect, factor_effect, level_effect, mean_of, variant_effect
 from abm.lab.sweep_results import Dimension, SweepResults
-from abm.lab.sweep_words import amount, difference, interval_text, level_text, minus, outcome_words, sentence, verb_of, with_unit
+from abm.lab.sweep_words import amount, difference, interval_text, level_text, minus, outcome_words, sentence, span_text, verb_of, with_unit
 from abm.lab.wording import count, names, plural
 
 MOST_VARIANTS = 3  # in a headline
@@ -100,7 +100,7 @@ def effect_text(results: SweepResults, effect: Effect, subject: str) -> str:
     size = minus(difference(effect.interval.estimate, unit))
     text = f"{subject} {verb} {outcome} by {size} ({inside})"
     if math.isfinite(effect.first):
-        text += f", from {amount(effect.first, unit)} to {amount(effect.second, unit)} on average"
+        text += f", from {span_text(amount(effect.first, unit), amount(effect.second, unit))} on average"
     return text + left_out(effect)
 
 
@@ -144,7 +144,7 @@ def effect_title(results: SweepResults, effect: Effect, cause: str, way: str) ->
         return f"No demonstrable effect of {cause} on {outcome}"
     verb = verb_of(outcome, "rises" if effect.sign > 0 else "falls")
     if math.isfinite(effect.first):
-        return f"{sentence(outcome)} {verb} from {amount(effect.first, unit)} to {amount(effect.second, unit)} {way}"
+        return f"{sentence(outcome)} {verb} from {span_text(amount(effect.first, unit), amount(effect.second, unit))} {way}"
     return f"{sentence(outcome)} {verb} by {minus(difference(effect.interval.estimate, unit))} {way}"
 
 

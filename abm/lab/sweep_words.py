@@ -136,12 +136,16 @@ def interval_text(interval: Interval, unit: str, signs: bool = False) -> str:
 
 
 def range_text(interval: Interval, unit: str, signs: bool = False) -> str:
-    """The ends of an interval, the unit said once: 1.2 k to 3.4 k USD."""
+    """The ends of an interval: 1.2 to 3.4 k USD."""
     write = difference if signs else amount
-    low, high = write(interval.low, unit), write(interval.high, unit)
-    for tail in ("percentage points", *(low[place + 1 :] for place, letter in enumerate(low) if letter == SPACE)):
-        if low != high and low.endswith(f"{SPACE}{tail}") and high.endswith(f"{SPACE}{tail}") and len(tail) > 1:
-            return f"{low.removesuffix(f'{SPACE}{tail}')} to {high}"
+    return span_text(write(interval.low, unit), write(interval.high, unit))
+
+
+def span_text(low: str, high: str) -> str:
+    """From one amount to another, the unit said once where both have the same one, scale included."""
+    unit = low.partition(SPACE)[2]
+    if unit and low != high and high.partition(SPACE)[2] == unit:
+        low = low.partition(SPACE)[0]
     return f"{low} to {high}"
 
 

@@ -88,7 +88,7 @@ def test_differences_have_signs_and_shares_differ_by_points() -> None:
     ("low", "high", "unit", "text"),
     [
         (1_200.0, 3_400.0, "USD", "+1.20 to +3.40 k USD"),
-        (-20.0, 3_400.0, "USD", "-20.0 to +3.40 k USD"),
+        (-20.0, 3_400.0, "USD", "-20.0 USD to +3.40 k USD"),
         (-0.01, 0.02, "fraction", "-1.00 to +2.00 percentage points"),
         (0.0, 0.0, "USD", "0 USD to 0 USD"),
     ],
