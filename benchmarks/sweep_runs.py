@@ -101,7 +101,7 @@ def main() -> None:
     if "--child" in sys.argv:
         child(*sys.argv[sys.argv.index("--child") + 1 :])
         return
-    hours = int(next((a for a in sys.argv[1:] if a.isdigit()), 100))
+    hours = int(next((a for a in sys.argv[1:] if a.isdigit()), 200))
     show(measure(hours))
 
 
@@ -114,26 +114,30 @@ def measure(hours: int) -> list[Figure]:
         shutil.copy(HERE / "measuring.py", folder)
         swept(folder, "busy", 20, 1)  # compiles
         swept(folder, "hour", 2, 1)
-        small, large = swept(folder, "busy", 200, 1), swept(folder, "busy", 1500, 1)
+        large = swept(folder, "busy", 1500, 1)
         two = swept(folder, "busy", 1500, 2)
         one_hour, two_hours = swept(folder, "hour", hours, 1), swept(folder, "hour", hours, 2)
         scan, columns = scanned(Path(folder))
     thousand = two_hours["start"] + (two_hours["seconds"] - two_hours["start"]) * 1000 / hours
-    grown = (large["memory"] - small["memory"]) / 1300
     return [
-        Figure("1,000 runs of an hour, 500 traders x 2 markets, 2 workers", thousand, "s", 180.0, False, f"from {hours} runs; start "
-               f"of the workers {two_hours['start']:.1f} s"),
+        Figure("1,000 runs of an hour, 500 traders x 2 markets, 2 workers", thousand, "s", 180.0, False,
+               f"from {hours} runs; start of the workers {two_hours['start']:.1f} s; {processor(two_hours, hours)}, their start included"),
         Figure("runs of 100 traders x 600 blocks, 2 workers", 1500 / (two["seconds"] - two["start"]), "runs/s", 150.0, True,
-               f"one worker {1500 / large['seconds']:.0f} runs/s"),
-        Figure("two workers against one, runs of an hour", one_hour["seconds"] / (two_hours["seconds"] - two_hours["start"]), "times", 1.85,
-               True, "start of the workers apart"),
-        Figure("memory for each further run", grown * 1024, "kB", 5.0, False, f"{large['memory']:.0f} MB after 1,500 runs"),
+               f"one worker {1500 / large['seconds']:.0f} runs/s; {processor(large, 1500)}"),
+        Figure("two workers against one, runs of an hour", one_hour["seconds"] / (two_hours["seconds"] - two_hours["start"]), "times",
+               1.85, True, f"start of the workers apart; one worker: {processor(one_hour, hours)}"),
+        Figure("memory for each further run", large["grown"], "kB", 5.0, False, f"{large['memory']:.0f} MB at most"),
         Figure(f"scan of {RUNS_STORED:,} stored runs", scan, "s", 2.0, False, f"all of {columns} columns, in parts of {RUNS_PER_PART}"),
     ]  # fmt: skip
 
 
+def processor(measured: dict[str, float], runs: int) -> str:
+    """Time of processors, which other programs of the machine do not take away."""
+    return f"{1000 * measured['processor'] / runs:.1f} ms of a processor a run"
+
+
 def swept(folder: str, name: str, runs: int, workers: int) -> dict[str, float]:
-    """Seconds, seconds until the first part was begun, and highest memory (MB) of a sweep in a process of its own."""
+    """What `child` tells of a sweep in a process of its own."""
     command = [sys.executable, __file__, "--child", folder, name, str(runs), str(workers)]
     environment = {**os.environ, "PYTHONPATH": f"{HERE.parent}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
     told = subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout
@@ -142,6 +146,10 @@ def swept(folder: str, name: str, runs: int, workers: int) -> dict[str, float]:
 
 
 def child(folder: str, name: str, runs: str, workers: str) -> None:
+    """Prints seconds, seconds until workers were there, processor seconds of all processes, memory (highest, MB) and how much of it
+    each run after the first third has added (kB)."""
+    import psutil
+
     from abm.lab.threads import ONE_THREAD
 
     os.environ.update(ONE_THREAD)
@@ -153,10 +161,16 @@ def child(folder: str, name: str, runs: str, workers: str) -> None:
     plan = load_plan(file, [f"sweep.replications={int(runs) // cells}"])
     out = Path(folder) / f"{name}-{runs}-{workers}"
     clock = time.perf_counter()
+    before = time.process_time()
     ended: list[tuple[float, int]] = []
+    held: list[tuple[int, float]] = []
+
+    process = psutil.Process()
 
     def note(tally: Tally) -> None:
         ended.append((time.perf_counter() - clock, tally.ended))
+        if tally.ended % RUNS_PER_PART == 0:
+            held.append((tally.ended, process.memory_info().rss / 1024))
 
     result = run_sweep(plan, out, workers=int(workers), progress=note)
     seconds = time.perf_counter() - clock
@@ -167,7 +181,11 @@ def child(folder: str, name: str, runs: str, workers: str) -> None:
     start = max(first - next(line["seconds"] for line in timings if "part" in line), 0.0) if int(workers) > 1 else 0.0
     shutil.rmtree(out)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({"seconds": seconds, "start": start, "memory": memory}))
+    later = [each for each in held if each[0] >= int(runs) / 3]
+    grown = (later[-1][1] - later[0][1]) / max(later[-1][0] - later[0][0], 1) if later else 0.0
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    processor = sum(each.ru_utime + each.ru_stime for each in used) - before
+    print(json.dumps({"seconds": seconds, "start": start, "memory": memory, "grown": grown, "processor": processor}))
 
 
 def scanned(folder: Path) -> tuple[float, int]:

@@ -25,7 +25,8 @@ from abm.parameters import Parameters
 
 ACCOUNT_BLOCKS_PER_PART = 2e7  # a few seconds to a minute of work: what a crash costs, against what starting a part costs
 MOST_RUNS_PER_PART = 50
-LEAST_PARTS = 16  # so that several workers have something to share, and progress is seen, in small sweeps too
+WORTH_A_PART = 7e6  # account-blocks: half a second or more, beside which the tables and outcomes of a part cost little
+FEW_PARTS, MANY_PARTS = 8, 64  # of a small sweep of small runs, of one of large runs: so that several workers have something to share
 OWN_COLUMNS = ("run", "cell", "variant", "point", "seed", "replication", "identity", "status", "error", "blocks")
 
 
@@ -268,8 +269,9 @@ def _seeds(sweep: Sweep) -> tuple[int, ...]:
 
 def _runs_per_part(cells: Sequence[Cell], replications: int) -> int:
     largest = max(account_blocks(cell.experiment) for cell in cells)
-    shared = math.ceil(len(cells) * replications / LEAST_PARTS)
-    return max(1, min(MOST_RUNS_PER_PART, math.floor(ACCOUNT_BLOCKS_PER_PART / largest), shared))
+    runs = len(cells) * replications
+    shared = max(math.ceil(runs / MANY_PARTS), min(math.ceil(runs / FEW_PARTS), math.floor(WORTH_A_PART / largest)))
+    return max(1, min(shared, MOST_RUNS_PER_PART, math.floor(ACCOUNT_BLOCKS_PER_PART / largest)))
 
 
 def account_blocks(experiment: Experiment) -> int:

@@ -19,7 +19,7 @@ from abm.lab.precision import precise_enough
 from abm.lab.recomputation import recompute_locked
 from abm.lab.run_rows import FAILED, RUNS
 from abm.lab.store import TABLES
-from abm.lab.sweep_store import StoredSweep, note_timing, open_sweep, prepare_folder
+from abm.lab.sweep_store import StoredSweep, divided_as_stored, note_timing, open_sweep, prepare_folder
 from abm.lab.worker import PartDone, carry_out
 
 
@@ -96,6 +96,7 @@ def run_sweep(
     path = Path(folder)
     if plan.until and shard.of > 1:
         raise InputError("--shard: replications until a condition holds need all results; give their number instead")
+    plan = divided_as_stored(plan, path)
     same_columns = prepare_folder(plan, path)
     with locked(path, "" if shard.of == 1 else f"{shard.number}-of-{shard.of}"):
         note_timing(path, workers=workers, cluster=cluster.partition(":")[0], shard=f"{shard.number}/{shard.of}")

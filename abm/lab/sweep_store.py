@@ -14,6 +14,7 @@ Results do not depend on who computed them: all files but provenance.json, timin
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import json
 import shlex
@@ -126,6 +127,16 @@ def prepare_folder(plan: Plan, folder: Path) -> bool:
             raise
         _require_same(read_record(folder), record, folder)  # another shard was faster
     return True
+
+
+def divided_as_stored(plan: Plan, folder: Path) -> Plan:
+    """The plan, in the parts that `folder` has of it: how large they are is nothing that results depend on."""
+    try:
+        stored = read_record(folder)
+    except InputError:
+        return plan
+    other = dataclasses.replace(plan, runs_per_part=stored.runs_per_part)
+    return other if other.identity == stored.identity else plan
 
 
 def _require_same(old: PlanRecord, new: PlanRecord, folder: Path) -> None:

@@ -56,6 +56,10 @@ def clamp(interest: float, band: float) -> dict[str, object]:
     return {"venue.funding.interest": interest, "venue.funding.band": band}
 
 
+def crowd(rule: str, long_share: float) -> dict[str, object]:
+    return variant(rule, **{"population.takers.long_share": long_share})
+
+
 def interval(seconds: float) -> dict[str, object]:
     return {"venue.funding.settlement_seconds": seconds}
 
@@ -107,6 +111,14 @@ SMALL = (
         [
             Sign("funding_flips_per_day", interval(28800.0), interval(600.0), -1, 3),
             Sign("basis_sd", interval(28800.0), interval(600.0), 1, 3),
+        ],
+    ),
+    Small(
+        "what_does_a_position_pay_in_ninety_days",
+        ["sweep.replications=3", "run.seconds=864000", 'factors."population.takers.long_share"=[0.4, 0.85]'],
+        [
+            Sign("long_carry", crowd("premium_alone", 0.85), crowd("premium_alone", 0.4), -1, 3),
+            Sign("long_carry", crowd("interest_and_clamp", 0.4), crowd("premium_alone", 0.4), -1, 3),
         ],
     ),
     Small(

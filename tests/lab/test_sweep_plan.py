@@ -101,8 +101,17 @@ def test_a_pilot_scales_a_short_piece_of_a_long_run(tmp_path):
     assert larger.times == pytest.approx(5.0)
 
 
-@pytest.mark.parametrize(("members", "seconds", "replications", "expected"), [(8, 60, 1000, 50), (8, 60, 40, 5), (20_000, 3600, 100, 1),
-                                                                             (998, 2000, 1000, 10)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("members", "seconds", "replications", "expected"),
+    [
+        (8, 60, 1000, 50),
+        (8, 60, 40, 10),
+        (498, 3600, 20, 3),
+        (1998, 3600, 20, 1),
+        (20_000, 3600, 100, 1),
+        (998, 2000, 1000, 10),
+    ],
+)
 def test_parts_are_as_large_as_the_plan_makes_them(tmp_path, members, seconds, replications, expected):
     overrides = [f"population.takers.members={members}", f"run.seconds={seconds}", f"sweep.replications={replications}"]
     plan = planned(tmp_path, BASE + SWEEP, *overrides)
