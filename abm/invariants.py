@@ -18,7 +18,7 @@ import numpy as np
 
 from abm.kernels import inspection as laws
 from abm.kernels.book_inspection import inspect_book
-from abm.kernels.inspection import HOLDS, inspect_money, inspect_positions, inspect_waiting
+from abm.kernels.inspection import HOLDS, inspect_money, inspect_pools, inspect_positions, inspect_waiting
 from abm.state import NOBODY, State, Table, empty_table
 
 LAWS = {
@@ -38,7 +38,7 @@ LAWS = {
     laws.ENTRY_PRICE_ON_THE_GRID: "the average entry price lies inside the price grid (ticks)",
     laws.ISOLATED_ACCOUNT_HOLDS_ITS_MARKET: "an isolated account holds only its own market",
     laws.ISOLATED_MARKET_HELD_ALONE: "an isolated-only market is held alone (positions)",
-    laws.NO_DEBT_WITHOUT_POSITION: "an account without positions is never below zero (USD)",
+    laws.NO_DEBT_WITHOUT_POSITION: "a trader's account without positions is never below zero (USD)",
     laws.MAINTENANCE_CLOCK: "below_maintenance_since is set exactly for accounts assessed below maintenance margin (block)",
     laws.ZERO_CLOCK: "below_zero_since is set only for accounts assessed below zero, and not in the future (block)",
     laws.LIQUIDATABLE_COUNTED: "the venue counts the accounts assessed below maintenance margin",
@@ -64,6 +64,9 @@ LAWS = {
     laws.FREE_ROWS_COUNTED: "every row of the pool is free or resting (rows)",
     laws.WAITING_IN_RANGE: "conditional orders and transactions fit their tables and name what exists",
     laws.PENDING_ARRIVES_LATER: "a transaction that has arrived does not stay pending (block)",
+    laws.SHARES_ADD_UP: "the shares of all accounts are the pool's shares",
+    laws.PAYMENTS_ADD_UP: "what all accounts paid into a pool is what its own account received (USD)",
+    laws.IMPACT_NOT_NEGATIVE: "what a pool has set aside for price impact is never negative (USD)",
 }
 
 
@@ -86,6 +89,7 @@ def check_invariants(state: State) -> None:
             state.venue, state.accounts, state.markets, state.levels, level_words, state.bitmap, state.orders, state.expiry, finding
         )
         or inspect_waiting(state.venue, state.accounts, state.markets, state.conditionals, state.transactions, finding)
+        or inspect_pools(state.accounts, state.markets, state.pools, state.shares, finding)
     )
     if law != HOLDS:
         raise InvariantError(describe(state, law, finding))
@@ -119,7 +123,7 @@ def not_finite(state: State, law: int, market: int, account: int) -> list[str]:
         laws.FINITE_MARKET: [state.markets[market : market + 1]],
         laws.FINITE_VENUE: [state.venue, state.funds],
     }[law]
-    may_be_infinite = ("open_interest_cap", "withdrawal_capacity", "open_interest_upper_cap", "open_interest_lower_cap")
+    may_be_infinite = ("open_interest_cap", "withdrawal_capacity", "open_interest_upper_cap", "open_interest_lower_cap", "insurance_left")
     return [
         f"{field} = {float(row[field][0])}"
         for row in rows

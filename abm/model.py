@@ -65,8 +65,10 @@ class PerpModel(mesa.Model):
         n_accounts = sum(group.accounts(n_markets) for group in population) + spare_accounts
         if n_accounts == 0:
             raise ParameterError(["population: nobody trades; add a cohort or spare_accounts"])
+        houses = venue.clearing.houses(n_markets)
+        self._traders = n_accounts
         self.state = State(
-            n_accounts,
+            n_accounts + houses,
             [listing.symbol for listing in venue.listings],
             [listing.ticks for listing in venue.listings],
             venue.seconds_per_block,
@@ -77,6 +79,8 @@ class PerpModel(mesa.Model):
         for number, group in enumerate(population):
             self.state.accounts["cohort"][first : first + group.accounts(n_markets)] = number
             first += group.accounts(n_markets)
+        if houses:
+            names = [*names, self._open_houses(venue.clearing.house, names)]
         self._open_venue(venue)
         self.cohorts: list[Cohort] = []
         row = 0
@@ -115,6 +119,16 @@ class PerpModel(mesa.Model):
         self._gas = gas.terms()
         state.venue["gas_price"] = gas.base
 
+    def _open_houses(self, name: str, names: Sequence[str]) -> str:
+        """The venue's own accounts, one per market, in the last rows; they are recorded as a cohort of that name."""
+        if name in names:
+            raise ParameterError([f"population: a cohort is called {name}, as the venue's own account"])
+        state = self.state
+        state.accounts["house"][self._traders :] = 1
+        state.accounts["cohort"][self._traders :] = len(names)
+        state.markets["house"] = self._traders + np.arange(state.n_markets)
+        return name
+
     def _open_venue(self, venue: Venue) -> None:
         state = self.state
         self.rules = venue
@@ -141,7 +155,7 @@ class PerpModel(mesa.Model):
 
         Raises ValueError when none is left or an argument is out of range.
         """
-        if self._next_spare >= self.state.n_accounts:
+        if self._next_spare >= self._traders:
             raise ValueError("no spare account left: create the model with spare_accounts=... for scripted traders")
         if not (np.isfinite(capital) and capital >= 0.0 and latency >= 0 and leverage_limit >= 0.0):
             raise ValueError(f"capital {capital}, latency {latency} and leverage_limit {leverage_limit} must be finite and not negative")

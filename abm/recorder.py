@@ -95,7 +95,10 @@ class Recorder:
                 state.venue, state.accounts, state.positions, state.markets, state.funds, state.levels, state.bitmap,
                 self._distances, self._markets, self._venue, self._row,
             )  # fmt: skip
-            observe_cohorts(state.venue, state.accounts, state.positions, state.outside, state.markets, self._cohort_rows, self._row)
+            observe_cohorts(
+                state.venue, state.accounts, state.positions, state.outside, state.markets, state.pools, state.shares, self._cohort_rows,
+                self._row,
+            )  # fmt: skip
             self._row += 1
             if self._row == len(self._venue):
                 self._keep_looks()

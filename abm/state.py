@@ -36,6 +36,8 @@ CANCEL_CONDITIONALS = 4  # all waiting orders of the account in a market
 LIQUIDATE = 5  # close a position of the `target` account; account = the keeper, or NOBODY for the protocol itself
 WITHDRAW = 6  # move collateral out of the venue, if margin and the withdrawal gate allow
 DEPOSIT = 7  # move collateral into the venue
+JOIN_POOL = 8  # pay `amount` USD of the account's collateral into a market's pool, for shares of it
+LEAVE_POOL = 9  # give back `amount` shares of a market's pool, for their value in collateral
 
 # Flags of an order, combined by |.
 POST_ONLY = 1
@@ -43,6 +45,11 @@ IMMEDIATE_OR_CANCEL = 2
 REDUCE_ONLY = 4
 TRIGGER_ON_MARK = 8  # conditional orders: trigger on the mark price (default: on the oracle price)
 TRIGGER_ABOVE = 16  # conditional orders: trigger when the price is at or above the trigger (default: at or below)
+
+# What a venue offers: how liquidity can be provided.
+BOOK = "book"  # orders may rest
+CURVE = "curve"  # traders meet a curve of the venue's own
+POOLED = "pool"  # money can be paid into a pool that is the traders' other side
 
 # Market status.
 ACTIVE = 0
@@ -68,6 +75,8 @@ GATED = 15  # withdrawals are blocked
 POOL_FULL = 16  # the venue's order memory is full
 ALREADY_LIQUIDATED = 17  # nothing of this account may be liquidated again in this block
 LIQUIDATED = 18  # resting orders of an account that is being liquidated
+NOT_OFFERED = 19  # the venue has no such thing: a resting order where traders meet a curve, a pool where there is none
+TAKEN_OVER = 20  # the position went to the backstop vault at the mark price
 
 REASONS = (
     "filled",
@@ -89,7 +98,16 @@ REASONS = (
     "pool_full",
     "already_liquidated",
     "liquidated",
+    "not_offered",
+    "taken_over",
 )
+
+# What a guard may bar in a market, combined by |.
+BAR_TRADES = 1  # orders neither match nor come to rest; cancels work
+BAR_LIQUIDATIONS = 2
+BAR_FUNDING = 4
+BAR_RISK = 8  # only orders that reduce a position; whoever holds the market may not withdraw
+BAR_TRIGGERS = 16  # conditional orders wait
 
 ACCOUNT = np.dtype(
     [
@@ -102,7 +120,8 @@ ACCOUNT = np.dtype(
         ("below_zero_since", "i8"),  # block in which equity fell below zero, NOT_YET otherwise
         ("open_orders", "i4"),  # resting orders
         ("first_order", "i4"),  # head of the chain of resting orders, or NOBODY
-        ("isolated_market", "i4"),  # the only market this account may hold, or NOBODY for cross margin
+        ("isolated_market", "i2"),  # the only market this account may hold, or NOBODY for cross margin
+        ("house", "i2"),  # 1: the venue's own, the other side of everybody's trades; needs no margin and is never liquidated
         ("latency", "i4"),  # blocks between a decision and its arrival at the venue
         # touched by every fill
         ("fees", "f8"),  # USD of trading fees received (negative: paid)
@@ -122,6 +141,8 @@ ACCOUNT = np.dtype(
         ("used_notional", "f8"),  # USD liquidated in block `limits_block`
         ("used_insurance", "f8"),  # USD the fund lost on this account in block `limits_block`
         ("limits_block", "i8"),  # block that the two fields above belong to
+        ("portion_block", "i8"),  # block in which the first portion was closed since it fell below maintenance margin, or NOT_YET
+        ("margin_freed", "f8"),  # USD of margin shortage covered by portions since then
         ("owner", "i4"),  # trader this account belongs to; cross margin: one account per owner
         ("cohort", "i4"),  # cohort number
     ],
@@ -161,6 +182,7 @@ MARKET = np.dtype(
         ("ticks", "i8"),  # number of price levels; a valid price is 1 <= tick < ticks
         ("fund", "i4"),  # row of the insurance fund that stands behind this market
         ("isolated_only", "i4"),  # 1: may only be held by accounts that hold nothing else
+        ("house", "i8"),  # account that is the other side of every trade, NOBODY where traders meet each other
         ("trigger_band", "f8"),  # fraction of the oracle price within which trades too trigger conditional orders
         # set by rules, block by block
         ("status", "i4"),  # ACTIVE or HALTED
@@ -178,6 +200,11 @@ MARKET = np.dtype(
         ("funding_per_day", "f8"),  # the same as a fraction per day
         ("premium", "f8"),  # last premium vote or sample, fraction of index
         ("halted_until", "i8"),  # block at which a halt ends
+        ("barred", "i4"),  # what guards bar in this block, BAR_... combined
+        ("lowest_tick", "i8"),  # lowest price at which orders may match or rest, 0 = no bound
+        ("highest_tick", "i8"),  # highest, 0 = no bound
+        ("trigger", "f8"),  # USD, what conditional orders are compared with; 0 = the oracle price
+        ("insurance_left", "f8"),  # USD that the fund may still pay for losses in this market; infinite without a limit
         # changed by trading
         ("open_interest", "i8"),  # lots, one side
         ("last_tick", "i8"),  # tick of the last trade, 0 before the first
@@ -200,6 +227,11 @@ MARGIN_TIER = np.dtype(
         ("maintenance", "f8"),  # maintenance margin fraction of notional in this tier
         ("initial_deduction", "f8"),  # USD, keeps the initial margin continuous at the tier's edge
         ("maintenance_deduction", "f8"),  # USD, keeps the maintenance margin continuous at the tier's edge
+        ("size_factor", "f8"),  # fraction per square root of a coin by which both fractions rise with size; 0 = they do not
+        ("weighs_profit", "i4"),  # 1: an unrealised profit counts only in part for initial margin
+        ("profit_weight", "f8"),  # part that counts at most
+        ("profit_size_factor", "f8"),  # per square root of a USD, by which large profits count less; 0 = they do not
+        ("profit_cap", "f8"),  # USD of unrealised profit that counts at most for initial margin; 0 = no cap
     ],
     align=True,
 )
@@ -281,11 +313,40 @@ FUND = np.dtype(
     align=True,
 )
 
+POOL = np.dtype(
+    [
+        ("shares", "f8"),  # in all
+        ("value", "f8"),  # USD that all shares are worth, as last assessed
+        ("impact", "f8"),  # USD set aside out of the price impact that traders paid, for impact that traders are paid
+        ("longs", "i8"),  # lots that traders hold long, as last assessed
+        ("shorts", "i8"),  # lots that traders hold short
+        ("long_profit", "f8"),  # USD of unrealised profit of all longs together at mark, negative for a loss
+        ("short_profit", "f8"),
+        ("long_fee", "f8"),  # borrowing fee that longs pay now, fraction of notional per year
+        ("short_fee", "f8"),
+    ],
+    align=True,
+)
+
+POOL_SHARE = np.dtype(
+    [
+        ("shares", "f8"),
+        ("paid", "f8"),  # USD paid into the pool less what came out of it
+        ("joined", "i8"),  # block of the last payment into the pool
+    ],
+    align=True,
+)
+
 VENUE = np.dtype(
     [
         ("block", "i8"),
+        ("seconds_per_block", "f8"),
+        ("withdrawal_floor", "f8"),  # fraction of the notional of all positions that must stay after a withdrawal
         ("fees", "f8"),  # USD of trading fees collected, net of rebates and rewards
         ("net_deposits", "f8"),  # USD paid in less paid out since the start, fund contributions included
+        ("reward_covers_gas", "i4"),  # 1: a keeper's reward covers what the transaction cost, and a profit on it
+        ("reward_profit", "f8"),  # fraction of that cost which the reward adds at least
+        ("reward_most", "f8"),  # USD, largest reward then
         ("withdrawals_blocked_until", "i8"),  # block at which withdrawals are possible again
         ("withdrawal_capacity", "f8"),  # USD that may still leave; infinite without a gate
         ("gas_price", "f8"),  # USD per keeper transaction
@@ -319,12 +380,31 @@ LIQUIDATION_TERMS = np.dtype(
         ("max_insurance_per_block", "f8"),  # USD the fund may lose per account and block
         ("reward", "f8"),  # fraction of closed notional paid to the keeper out of the penalty
         ("fixed_reward", "f8"),  # USD paid to the keeper per successful liquidation, out of the fund
+        ("whole_below", "f8"),  # USD of notional up to which a position is closed whole; above it by portions
+        ("cooldown", "f8"),  # seconds after the first portion in which nothing is closed; then the rest at once; 0 = none
+        ("buffer", "f8"),  # fraction of notional above maintenance margin that a liquidation restores
+        ("liquidator_fee", "f8"),  # fraction, distance of the limit from the mark price when `covers_shortage`
+        ("liquidator_fee_most", "f8"),  # fraction that the liquidator's fee rises to
+        ("fee_grace", "f8"),  # seconds below maintenance margin before it rises
+        ("fee_slope", "f8"),  # fraction per second by which it rises
+        ("initial_portion", "f8"),  # fraction of the shortage that may be covered at once
+        ("portion_duration", "f8"),  # seconds in which that share rises by one; 0 = all at once
+        ("small_shortage", "f8"),  # USD of shortage below which all of it may be covered at once
+        ("backstop_fraction", "f8"),  # of maintenance margin, equity below which the vault takes over; 0 = never
+        ("window", "f8"),  # seconds of a capacity window; 0 = no windows
+        ("window_capacity", "f8"),  # coins of a market that may be liquidated in one window
+        ("window_calm_skew", "f8"),  # fraction of the skew scale below which one more window's amount passes in each block
+        ("window_scale", "f8"),  # coins of skew that stand for the whole
+        ("backstop_cohort", "i4"),  # cohort of the vault
+        ("covers_shortage", "i4"),  # 1: closes as much as restores maintenance margin plus buffer
         ("at_market", "i4"),  # 1: no price limit, the account keeps the whole loss; 0: fillable price, fund covers
         ("all_markets", "i4"),  # 1: one transaction closes every position of the account; 0: one of them
         ("cancels_orders", "i4"),  # 1: resting orders of the account are cancelled first
     ],
     align=True,
 )
+
+LIQUIDATED_IN_BLOCK = np.dtype([("block", "i8"), ("lots", "i8")], align=True)
 
 # Records: what happened, drained by the recorder.
 
@@ -488,6 +568,7 @@ class State:
         "spot_orders",
         "order_limits",
         "liquidation_terms",
+        "liquidated_lots",
         "fills",
         "liquidations",
         "deleveragings",
@@ -495,6 +576,9 @@ class State:
         "ended_orders",
         "seconds_per_block",
         "symbols",
+        "offers",
+        "shares",
+        "pools",
         "_liquidatable",
     )
 
@@ -508,11 +592,13 @@ class State:
     ) -> None:
         n_markets = len(symbols)
         self.symbols = tuple(symbols)
+        self.offers: frozenset[str] = frozenset({BOOK})
         self.seconds_per_block = seconds_per_block
         self.accounts: Table = empty_table(n_accounts, ACCOUNT)
         self.accounts["limits_block"] = NOT_YET
         self.accounts["below_maintenance_since"] = NOT_YET
         self.accounts["below_zero_since"] = NOT_YET
+        self.accounts["portion_block"] = NOT_YET
         self.accounts["isolated_market"] = NOBODY
         self.accounts["first_order"] = NOBODY
         self.accounts["owner"] = np.arange(n_accounts)
@@ -522,11 +608,16 @@ class State:
         self.markets: Table = empty_table(n_markets, MARKET)
         self.markets["ticks"] = ticks
         self.markets["best_ask"] = ticks
+        self.markets["house"] = NOBODY
         self.markets["open_interest_cap"] = np.inf
+        self.pools: Table = empty_table(n_markets, POOL)
+        self.shares: Table = empty_table((n_accounts, n_markets), POOL_SHARE)
+        self.markets["insurance_left"] = np.inf
         self.margin_tiers: Table = empty_table((n_markets, 1), MARGIN_TIER)
         self.funds: Table = empty_table(1, FUND)
         self.venue: Table = empty_table(1, VENUE)
         self.venue["withdrawal_capacity"] = np.inf
+        self.venue["seconds_per_block"] = seconds_per_block
         self._liquidatable = self.venue["liquidatable"]
         self.levels: Table = empty_table((n_markets, max(ticks)), LEVEL)  # first and last are row + 1; zero = nobody
         self.bitmap: NDArray[np.uint64] = np.zeros((n_markets, sum(BITMAP_WORDS)), np.uint64)
@@ -541,6 +632,7 @@ class State:
         self.sort_keys: NDArray[np.uint64] = np.zeros((2, capacity.transactions), np.uint64)
         self.spot_orders: Table = empty_table(capacity.transactions, SPOT_ORDER)
         self.liquidation_terms: Table = empty_table(1, LIQUIDATION_TERMS)
+        self.liquidated_lots: Table = empty_table((n_markets, 1), LIQUIDATED_IN_BLOCK)  # ring of blocks, as long as a capacity window
         self.order_limits: NDArray[np.float64] = np.array([[-np.inf, np.inf]])  # rows of (equity in USD, open orders)
         self.fills: Table = empty_table(capacity.records, FILL)
         self.liquidations: Table = empty_table(capacity.records, LIQUIDATION)

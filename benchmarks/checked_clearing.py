@@ -72,7 +72,7 @@ def measure(n: int = TRANSACTIONS, blocks: int = BLOCKS) -> list[Figure]:
         clear_transactions(
             state.venue, state.accounts, state.positions, state.markets, state.margin_tiers, state.funds, state.levels, state.bitmap,
             state.orders, state.expiry, state.conditionals, state.transactions, state.sequence, state.fills, state.ended_orders,
-            state.liquidations, state.order_limits, terms, np.uint64(3), count,
+            state.liquidations, state.liquidated_lots, state.order_limits, terms, np.uint64(3), count,
         )  # fmt: skip
         cleared = clock()
         if block >= 3:  # the book has filled up, the code is loaded

@@ -108,6 +108,10 @@ class View:
             raise KeyError(f"no market {symbol!r}; there are {', '.join(self.state.symbols)}")
         return self.state.symbols.index(symbol)
 
+    def offers(self, what: str) -> bool:
+        """How liquidity can be provided here: resting orders on a book, money in a pool; on a curve only the venue's own account does."""
+        return what in self.state.offers
+
     def price(self, market: int, what: Literal["index", "oracle", "mark"] = "mark") -> float:
         """USD per coin."""
         return float(self.state.markets[what][market])

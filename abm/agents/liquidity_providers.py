@@ -17,7 +17,7 @@ from abm.kernels.quoting import optimal_spread, reservation_price
 from abm.kernels.random import uniform
 from abm.kernels.transactions import submit_cancel_all, submit_order
 from abm.parameters import parameter
-from abm.state import POST_ONLY, Table, empty_table
+from abm.state import BOOK, POST_ONLY, Table, empty_table
 
 PROVIDER = [
     ("risk_aversion", "f8"),  # per quoted unit of inventory and unit of return
@@ -194,6 +194,8 @@ class LiquidityProviders(Strategy):
         )
 
     def decide(self, view: View, memory: ProviderMemory) -> None:
+        if not view.offers(BOOK):
+            return
         state = view.state
         decide_providers(
             state.venue, state.accounts, state.positions, state.markets, state.transactions, memory.members, memory.quotes,

@@ -16,7 +16,7 @@ from abm.kernels.compiled import inline, kernel
 from abm.kernels.random import two_uniforms
 from abm.kernels.transactions import market_limit, submit, submit_order, submit_taker
 from abm.parameters import ParameterError, parameter, per_market
-from abm.state import CANCEL_ALL, NEVER, NOBODY, PLACE, POST_ONLY, Table
+from abm.state import BOOK, CANCEL_ALL, NEVER, NOBODY, PLACE, POST_ONLY, Table
 
 Reference = Literal["index", "oracle", "mark"]
 REFERENCES = ("index", "oracle", "mark")
@@ -112,6 +112,8 @@ class SteadyDepth(SteadyQuotes):
         return self._remember(recruits, [slice_percent * amount for amount in density])
 
     def decide(self, view: View, memory: QuoteMemory) -> None:
+        if not view.offers(BOOK):
+            return
         state = view.state
         post_steady_quotes(
             state.venue, state.markets, state.transactions, memory.members, memory.notional, memory.reference, memory.premium,
@@ -134,6 +136,8 @@ class FixedSlippage(SteadyQuotes):
         return self._remember(recruits, per_market(self.notional, recruits.state.n_markets, "FixedSlippage.notional"))
 
     def decide(self, view: View, memory: QuoteMemory) -> None:
+        if not view.offers(BOOK):
+            return
         state = view.state
         post_steady_quotes(
             state.venue, state.markets, state.transactions, memory.members, memory.notional, memory.reference, memory.premium,

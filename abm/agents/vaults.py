@@ -13,7 +13,7 @@ from abm.kernels.compiled import kernel
 from abm.kernels.transactions import submit_cancel_all, submit_order
 from abm.kernels.vault import vault_spread, write_vault_quotes
 from abm.parameters import parameter
-from abm.state import POST_ONLY, Table, empty_table
+from abm.state import BOOK, POST_ONLY, Table, empty_table
 
 VAULT_MARKET = np.dtype(
     [
@@ -94,6 +94,8 @@ class ResidentVaults(Strategy):
         )
 
     def decide(self, view: View, memory: VaultMemory) -> None:
+        if not view.offers(BOOK):
+            return
         state = view.state
         decide_vaults(
             state.venue, state.accounts, state.positions, state.markets, state.transactions, memory.members, memory.quoted,

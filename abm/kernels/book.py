@@ -241,8 +241,10 @@ def end_order(venue, accounts, markets, levels, bitmap, orders, expiry, ended_or
 def would_be_collateralised(accounts, positions, markets, margin_tiers, i, k, lots, tick):
     """Whether account i could hold `lots` more of market k (sign of the trade) bought or sold at `tick`, before fees.
 
-    Open interest is taken after the trade as if the other side opened too.
+    Open interest is taken after the trade as if the other side opened too. The venue's own account always could.
     """
+    if accounts[i].house != 0:
+        return True
     cash = -float(lots * tick) * markets[k].unit
     held = positions[i, k].lots
     interest = markets[k].open_interest + open_interest_change(held, lots, 0, -lots)

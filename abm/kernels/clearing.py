@@ -27,10 +27,25 @@ from abm.kernels.margin import (
     position_margin,
     transition_result,
 )
+from abm.kernels.portions import (
+    coins_to_cover_shortage,
+    coverable_share,
+    fund_fee_of_liquidation,
+    keeper_reward,
+    liquidatable_in_window,
+    lots_in_window,
+    passed_in_block,
+    ramped_liquidator_fee,
+    remember_liquidated,
+)
 from abm.kernels.random import uniform
+from abm.kernels.takeover import change_position, could_take_over, hand_over, is_taken_over, richest_of_cohort
 from abm.state import (
     ACTIVE,
     ALREADY_LIQUIDATED,
+    BAR_LIQUIDATIONS,
+    BAR_RISK,
+    BAR_TRADES,
     CANCEL,
     CANCEL_ALL,
     CANCEL_CONDITIONALS,
@@ -49,6 +64,8 @@ from abm.state import (
     NO_LIQUIDITY,
     NOBODY,
     NOT_LIQUIDATABLE,
+    NOT_OFFERED,
+    NOT_YET,
     OPEN_INTEREST_CAPPED,
     ORDER_LIMIT,
     OUT_OF_RANGE,
@@ -64,20 +81,6 @@ from abm.state import (
 )
 
 MOST_LOTS = 1 << 44  # of one order: times the highest tick it still fits into 63 bits
-
-
-@inline
-def change_position(positions, i, k, lots, value):
-    """Adds `lots` (signed) bought at a total of `value` USD (signed alike) to a position; keeps the cost basis at average entry."""
-    held = positions[i, k].lots
-    after = held + lots
-    if held == 0 or (held > 0) == (lots > 0):
-        positions[i, k].entry_value += value
-    elif (after > 0) == (held > 0) and after != 0:
-        positions[i, k].entry_value *= after / held
-    else:
-        positions[i, k].entry_value = value * (after / lots)
-    positions[i, k].lots = after
 
 
 @inline
@@ -140,9 +143,17 @@ def record_end(venue, ended_orders, i, k, side, tick, lots, kind, reason):
 @inline
 def match(
     venue, accounts, positions, markets, margin_tiers, funds, levels, bitmap, orders, expiry, fills, ended_orders, terms,
-    i, k, side, limit, lots, reduce_only, liquidation,
+    i, k, side, limit, lots, reduce_only, liquidation, fund_fee,
 ):  # fmt: skip
-    """Takes resting orders up to tick `limit`. Returns (lots left, FILLED or why it stopped, USD traded, USD to the fund, fills)."""
+    """Takes resting orders up to tick `limit`, and within the market's price band.
+
+    `fund_fee` is the largest fraction of notional that goes to the fund in a liquidation. Returns (lots left, FILLED or why it stopped,
+    USD traded, USD to the fund, fills).
+    """
+    if side > 0 and markets[k].highest_tick > 0:
+        limit = min(limit, markets[k].highest_tick)
+    elif side < 0 and markets[k].lowest_tick > 0:
+        limit = max(limit, markets[k].lowest_tick)
     reason = FILLED
     traded = 0.0
     to_fund = 0.0
@@ -204,8 +215,8 @@ def match(
             )
             set_free = own * quantity / abs(held)
             bankruptcy = bankruptcy_quote_change(change * lot, markets[k].mark, set_free, equity, maintenance)
-            delta = fund_delta(-side * value, bankruptcy, terms[0].max_fee)
-            if not fund_can_cover(funds[fund].balance, delta) or (
+            delta = fund_delta(-side * value, bankruptcy, fund_fee)
+            if not fund_can_cover(min(funds[fund].balance, markets[k].insurance_left), delta) or (
                 delta < 0.0 and allowance_left(terms[0].max_insurance_per_block, accounts[i].used_insurance) < -delta
             ):
                 reason = FUND_EXHAUSTED
@@ -213,6 +224,7 @@ def match(
             funds[fund].balance += delta
             accounts[i].liquidation -= delta
             accounts[i].used_insurance -= min(delta, 0.0)
+            markets[k].insurance_left += min(delta, 0.0)
             accounts[i].used_notional += quantity * price
             markets[k].liquidated += value
             to_fund += delta
@@ -290,6 +302,12 @@ def order_limit(order_limits, equity):
 
 
 @inline
+def outside_band(markets, k, tick):
+    """Whether orders may not rest at `tick` because it lies outside the market's price band."""
+    return tick < markets[k].lowest_tick or (markets[k].highest_tick > 0 and tick > markets[k].highest_tick)
+
+
+@inline
 def place(
     venue, accounts, positions, markets, margin_tiers, funds, levels, bitmap, orders, expiry, fills, ended_orders, terms,
     order_limits, i, k, side, flags, tick, lots, expires,
@@ -297,7 +315,7 @@ def place(
     """Executes one order: takes what it can, rests what may rest. Returns FILLED (also when it rests) or why it failed or stopped."""
     if k < 0 or k >= markets.shape[0]:
         return OUT_OF_RANGE, lots
-    if markets[k].status != ACTIVE:
+    if markets[k].status != ACTIVE or markets[k].barred & BAR_TRADES:
         return MARKET_HALTED, lots
     if tick < 1 or tick >= markets[k].ticks or lots <= 0 or lots > MOST_LOTS or (side != 1 and side != -1):
         return OUT_OF_RANGE, lots
@@ -305,7 +323,7 @@ def place(
         return EXPIRED, lots
     if not may_hold(venue, accounts, positions, markets, i, k):
         return ISOLATED_ONLY, lots
-    reduce_only = flags & REDUCE_ONLY != 0
+    reduce_only = (flags & REDUCE_ONLY != 0) or (markets[k].barred & BAR_RISK != 0)
     if reduce_only:
         lots = min(lots, -side * positions[i, k].lots)
         if lots <= 0:
@@ -316,7 +334,7 @@ def place(
     if crosses:
         lots, reason, _, _, _ = match(
             venue, accounts, positions, markets, margin_tiers, funds, levels, bitmap, orders, expiry, fills, ended_orders, terms,
-            i, k, side, tick, lots, reduce_only, False,
+            i, k, side, tick, lots, reduce_only, False, 0.0,
         )  # fmt: skip
         if lots == 0:
             return FILLED, 0
@@ -324,6 +342,8 @@ def place(
             return reason, lots
     if flags & IMMEDIATE_OR_CANCEL:
         return NO_LIQUIDITY, lots
+    if outside_band(markets, k, tick):
+        return OUT_OF_RANGE, lots
     if accounts[i].open_orders >= order_limit(order_limits, accounts[i].equity):
         return ORDER_LIMIT, lots
     if not would_be_collateralised(accounts, positions, markets, margin_tiers, i, k, side * lots, tick):
@@ -355,16 +375,133 @@ def choose_position(venue, positions, i, wanted, key):
 
 
 @inline
+def record_liquidation(venue, accounts, liquidations, i, keeper, k, submitted, equity, maintenance, result):
+    """Opens the record of a liquidation that has not closed anything yet; returns its row, which may lie beyond the table."""
+    n = venue[0].liquidations
+    venue[0].liquidations = n + 1
+    if n < liquidations.shape[0]:
+        liquidations[n].block = venue[0].block
+        liquidations[n].trigger_block = accounts[i].below_maintenance_since
+        liquidations[n].submitted_block = submitted
+        liquidations[n].account = i
+        liquidations[n].keeper = keeper
+        liquidations[n].market = k
+        liquidations[n].result = result
+        liquidations[n].side = 0
+        liquidations[n].lots = 0
+        liquidations[n].lots_wanted = 0
+        liquidations[n].fills = 0
+        liquidations[n].price = 0.0
+        liquidations[n].mark = 0.0
+        liquidations[n].index = 0.0
+        liquidations[n].fillable_price = 0.0
+        liquidations[n].bankruptcy_price = 0.0
+        liquidations[n].notional = 0.0
+        liquidations[n].fund_delta = 0.0
+        liquidations[n].reward = 0.0
+        liquidations[n].equity_before = equity
+        liquidations[n].maintenance_margin_before = maintenance
+        liquidations[n].leverage_before = 0.0
+    return n
+
+
+@inline
+def reward_keeper(venue, accounts, funds, fund, keeper, terms, notional, gas):
+    """Pays a keeper for closing `notional` USD at `gas` USD out of the fund, as far as it has money; returns USD."""
+    if keeper == NOBODY:
+        return 0.0
+    reward = terms[0].reward * notional + terms[0].fixed_reward
+    if venue[0].reward_covers_gas != 0:
+        reward = keeper_reward(gas, terms[0].reward * notional, terms[0].fixed_reward, venue[0].reward_profit, venue[0].reward_most)
+    reward = min(reward, max(funds[fund].balance, 0.0))
+    funds[fund].balance -= reward
+    accounts[keeper].collateral += reward
+    accounts[keeper].rewards += reward
+    return reward
+
+
+@inline
+def start_limits(venue, accounts, i):
+    """Opens this block's liquidation allowance of account i, unless it is open already."""
+    if accounts[i].limits_block != venue[0].block:
+        accounts[i].limits_block = venue[0].block
+        accounts[i].used_notional = 0.0
+        accounts[i].used_insurance = 0.0
+
+
+@inline
+def notional_at_mark(positions, markets, i):
+    """USD of all positions of account i at mark prices, long or short."""
+    total = 0.0
+    for j in range(positions.shape[1]):
+        total += abs(positions[i, j].lots) * markets[j].lot * markets[j].mark
+    return total
+
+
+@inline
+def is_continuing(accounts, i, block):
+    """Whether a portion of account i was closed in an earlier block and it has been below maintenance margin ever since."""
+    return NOT_YET < accounts[i].portion_block < block and accounts[i].portion_block >= accounts[i].below_maintenance_since
+
+
+@inline
+def cools_down(venue, accounts, positions, markets, terms, i, k):
+    """Whether the rest of a large position must wait, as its first portion was closed only a moment ago."""
+    if terms[0].whole_below <= 0.0 or not is_continuing(accounts, i, venue[0].block):
+        return False
+    if abs(positions[i, k].lots) * markets[k].lot * markets[k].mark <= terms[0].whole_below:
+        return False
+    return (venue[0].block - accounts[i].portion_block) * venue[0].seconds_per_block < terms[0].cooldown
+
+
+@inline
+def choose_ready_position(venue, accounts, positions, markets, terms, i, wanted, key):
+    """As `choose_position`, passing over what cools down."""
+    while True:
+        k = choose_position(venue, positions, i, wanted, key)
+        if k == NOBODY or not cools_down(venue, accounts, positions, markets, terms, i, k):
+            return k
+        positions[i, k].liquidated_block = venue[0].block
+
+
+@inline
+def covering_size(venue, accounts, positions, markets, terms, i, k, equity, maintenance, own):
+    """Where the rule covers the shortage of margin and buffer: (coins to close, sign of the position; the liquidator's fee and the
+    fund's, fractions; fraction of notional that closing frees)."""
+    size = positions[i, k].lots * markets[k].lot
+    mark = markets[k].mark
+    shortage = maintenance + terms[0].buffer * notional_at_mark(positions, markets, i) - equity
+    fraction = own / (abs(size) * mark) + terms[0].buffer
+    waited = (venue[0].block - accounts[i].below_maintenance_since) * venue[0].seconds_per_block
+    fee = ramped_liquidator_fee(terms[0].liquidator_fee, terms[0].liquidator_fee_most, waited, terms[0].fee_grace, terms[0].fee_slope)
+    fund_fee = fund_fee_of_liquidation(shortage, size, fraction, fee, mark, 1.0, terms[0].max_fee)
+    elapsed = 0.0
+    freed = 0.0
+    if is_continuing(accounts, i, venue[0].block):
+        elapsed = (venue[0].block - accounts[i].portion_block) * venue[0].seconds_per_block
+        freed = accounts[i].margin_freed
+    share = coverable_share(shortage, elapsed, terms[0].initial_portion, terms[0].portion_duration, freed, terms[0].small_shortage)
+    coins = min(coins_to_cover_shortage(shortage, fraction, fee, fund_fee, mark, 1.0) * share, abs(size)) if share > 0.0 else 0.0
+    return coins if size > 0.0 else -coins, fee, fund_fee, fraction - fee - fund_fee
+
+
+@inline
+def remember_portion(accounts, i, block, freed):
+    """Notes that a portion was closed; the first since the account fell below maintenance margin starts the clock."""
+    if accounts[i].portion_block == NOT_YET or accounts[i].portion_block < accounts[i].below_maintenance_since:
+        accounts[i].portion_block = block
+        accounts[i].margin_freed = 0.0
+    accounts[i].margin_freed += freed
+
+
+@inline
 def liquidate(
     venue, accounts, positions, markets, margin_tiers, funds, levels, bitmap, orders, expiry, fills, ended_orders, terms,
-    liquidations, i, keeper, wanted, submitted, key,
+    liquidations, liquidated_lots, i, keeper, wanted, submitted, gas, key,
 ):  # fmt: skip
     """Executes one liquidation of account i: one position, or all of them if the rule says so. Returns the last result."""
     block = venue[0].block
-    if accounts[i].limits_block != block:
-        accounts[i].limits_block = block
-        accounts[i].used_notional = 0.0
-        accounts[i].used_insurance = 0.0
+    start_limits(venue, accounts, i)
     result = NOT_LIQUIDATABLE
     tried_any = False
     closed_any = False
@@ -374,7 +511,12 @@ def liquidate(
         if is_liquidatable(equity, maintenance):
             if terms[0].cancels_orders != 0:
                 cancel_resting(venue, accounts, markets, levels, bitmap, orders, expiry, ended_orders, i, NOBODY, LIQUIDATED, LIQUIDATE)
-            k = choose_position(venue, positions, i, wanted, key)
+            if is_taken_over(equity, maintenance, terms[0].backstop_fraction):
+                vault = richest_of_cohort(accounts, terms[0].backstop_cohort, i)
+                if vault != NOBODY and could_take_over(accounts, positions, markets, margin_tiers, i, vault, equity):
+                    hand_over(venue, accounts, positions, markets, liquidations, i, vault, keeper, submitted, equity, maintenance)
+                    return FILLED
+            k = choose_ready_position(venue, accounts, positions, markets, terms, i, wanted, key)
             allowance = allowance_left(terms[0].max_notional_per_block, accounts[i].used_notional)
             if k == NOBODY or allowance <= 0.0:
                 k = NOBODY
@@ -382,31 +524,7 @@ def liquidate(
                     result = ALREADY_LIQUIDATED
         if k == NOBODY and tried_any:
             return FILLED if closed_any else result
-        n = venue[0].liquidations
-        venue[0].liquidations = n + 1
-        if n < liquidations.shape[0]:
-            liquidations[n].block = block
-            liquidations[n].trigger_block = accounts[i].below_maintenance_since
-            liquidations[n].submitted_block = submitted
-            liquidations[n].account = i
-            liquidations[n].keeper = keeper
-            liquidations[n].market = k
-            liquidations[n].result = result
-            liquidations[n].side = 0
-            liquidations[n].lots = 0
-            liquidations[n].lots_wanted = 0
-            liquidations[n].fills = 0
-            liquidations[n].price = 0.0
-            liquidations[n].mark = 0.0
-            liquidations[n].index = 0.0
-            liquidations[n].fillable_price = 0.0
-            liquidations[n].bankruptcy_price = 0.0
-            liquidations[n].notional = 0.0
-            liquidations[n].fund_delta = 0.0
-            liquidations[n].reward = 0.0
-            liquidations[n].equity_before = equity
-            liquidations[n].maintenance_margin_before = maintenance
-            liquidations[n].leverage_before = 0.0
+        n = record_liquidation(venue, accounts, liquidations, i, keeper, k, submitted, equity, maintenance, result)
         if k == NOBODY:
             return result
         tried_any = True
@@ -420,39 +538,57 @@ def liquidate(
         _, own = position_margin(
             markets, margin_tiers, k, value, markets[k].open_interest * lot * mark, positions[i, k].least_margin_fraction
         )
-        coins = liquidation_size(size, mark, terms[0].min_notional, terms[0].max_portion, allowance, lot)
-        wanted_lots = min(max(int(abs(coins) / lot + 0.5), 1), abs(held))
+        fund_fee = terms[0].max_fee
+        fee = 0.0
+        freeing = 0.0
+        if terms[0].covers_shortage != 0:
+            coins, fee, fund_fee, freeing = covering_size(venue, accounts, positions, markets, terms, i, k, equity, maintenance, own)
+            wanted_lots = min(int(math.ceil(abs(coins) / lot - 1e-9)), abs(held))
+        else:
+            portion = terms[0].max_portion
+            if terms[0].whole_below > 0.0 and (value <= terms[0].whole_below or is_continuing(accounts, i, block)):
+                portion = 1.0
+            coins = liquidation_size(size, mark, terms[0].min_notional, portion, allowance, lot)
+            wanted_lots = min(max(int(abs(coins) / lot + 0.5), 1), abs(held))
+        if terms[0].window > 0.0:
+            most = liquidatable_in_window(
+                wanted_lots * lot, terms[0].window_capacity, lots_in_window(liquidated_lots, k, block) * lot,
+                markets[k].open_interest * lot / terms[0].window_scale, terms[0].window_calm_skew,
+                passed_in_block(liquidated_lots, k, block),
+            )  # fmt: skip
+            wanted_lots = min(wanted_lots, int(math.floor(most / lot + 1e-9)))
         limit_price = fillable_price(
             size, mark, own, equity, maintenance, terms[0].bankruptcy_adjustment, terms[0].spread_to_maintenance_margin
         )
+        if terms[0].covers_shortage != 0:
+            limit_price = mark * (1.0 + side * fee)
         if terms[0].at_market != 0:
             limit = 1 if side < 0 else markets[k].ticks - 1
         elif side < 0:
             limit = max(int(math.ceil(limit_price / markets[k].tick - 1e-9)), 1)
         else:
             limit = min(int(math.floor(limit_price / markets[k].tick + 1e-9)), markets[k].ticks - 1)
-        notional_before = 0.0
-        for j in range(positions.shape[1]):
-            notional_before += abs(positions[i, j].lots) * markets[j].lot * markets[j].mark
+        notional_before = notional_at_mark(positions, markets, i)
         lots = wanted_lots
         traded = 0.0
         delta = 0.0
         count = 0
         result = MARKET_HALTED
-        if markets[k].status == ACTIVE:
+        if wanted_lots == 0:
+            result = ALREADY_LIQUIDATED
+        elif markets[k].status == ACTIVE and markets[k].barred & BAR_LIQUIDATIONS == 0:
             lots, result, traded, delta, count = match(
                 venue, accounts, positions, markets, margin_tiers, funds, levels, bitmap, orders, expiry, fills, ended_orders,
-                terms, i, k, side, limit, wanted_lots, True, True,
+                terms, i, k, side, limit, wanted_lots, True, True, fund_fee,
             )  # fmt: skip
         reward = 0.0
         if count > 0:
             closed_any = True
-            if keeper != NOBODY:
-                fund = markets[k].fund
-                reward = min(terms[0].reward * traded + terms[0].fixed_reward, max(funds[fund].balance, 0.0))
-                funds[fund].balance -= reward
-                accounts[keeper].collateral += reward
-                accounts[keeper].rewards += reward
+            if terms[0].whole_below > 0.0 or terms[0].covers_shortage != 0:
+                remember_portion(accounts, i, block, traded * freeing)
+            if terms[0].window > 0.0:
+                remember_liquidated(liquidated_lots, k, block, wanted_lots - lots)
+            reward = reward_keeper(venue, accounts, funds, markets[k].fund, keeper, terms, traded, gas)
         if n < liquidations.shape[0]:
             liquidations[n].side = side
             liquidations[n].lots = wanted_lots - lots
@@ -494,15 +630,64 @@ def add_conditional(venue, conditionals, i, k, side, flags, trigger, tick, lots,
 
 
 @inline
+def cancel_conditionals(venue, conditionals, i, k):
+    """Takes out the waiting orders of account i in market k."""
+    n = 0
+    for c in range(venue[0].conditionals):
+        if conditionals[c].account != i or conditionals[c].market != k:
+            if n != c:
+                conditionals[n] = conditionals[c]
+            n += 1
+    venue[0].conditionals = n
+
+
+@inline
+def finish_transaction(venue, accounts, transactions, ended_orders, t, result, left):
+    """Charges the fee of transaction t, counts it, and records it if it ended without (all of) its effect."""
+    kind = transactions[t].kind
+    i = transactions[t].account
+    if i != NOBODY:
+        accounts[i].gas += transactions[t].fee
+    venue[0].transactions_executed += 1
+    if result != FILLED:
+        venue[0].transactions_failed += 1
+        if kind == LIQUIDATE:
+            venue[0].failed_gas += transactions[t].fee
+        else:
+            k = int(transactions[t].market)
+            record_end(venue, ended_orders, i, k, int(transactions[t].side), transactions[t].tick, left, kind, result)
+
+
+@inline
+def keep_pending(venue, transactions, count):
+    """Empties the table of transactions but for those that have not arrived yet; `count` have been executed."""
+    pending = 0
+    if count < venue[0].transactions:
+        for t in range(venue[0].transactions):
+            if transactions[t].arrives > venue[0].block:
+                if pending != t:
+                    transactions[pending] = transactions[t]
+                pending += 1
+    venue[0].transactions = pending
+
+
+@inline
 def move_money(venue, accounts, positions, markets, margin_tiers, i, amount):
-    """Pays `amount` USD into (> 0) or out of (< 0) account i; out only past the withdrawal gate and above initial margin."""
+    """Pays `amount` USD into (> 0) or out of (< 0) account i; out only past the withdrawal gate, and what stays covers initial
+    margin and the venue's floor."""
     if not math.isfinite(amount):
         return OUT_OF_RANGE
     if amount < 0.0:
         if venue[0].block < venue[0].withdrawals_blocked_until or -amount > venue[0].withdrawal_capacity:
             return GATED
         equity, initial, _ = account_risk(accounts, positions, markets, margin_tiers, i)
-        if equity + amount < initial:
+        notional = 0.0
+        for k in range(positions.shape[1]):
+            if positions[i, k].lots != 0:
+                if markets[k].barred & BAR_RISK:
+                    return GATED
+                notional += abs(positions[i, k].lots) * markets[k].lot * markets[k].mark
+        if equity + amount < max(initial, venue[0].withdrawal_floor * notional):
             return UNDERCOLLATERALISED
     venue[0].withdrawal_capacity += amount
     accounts[i].collateral += amount
@@ -514,13 +699,12 @@ def move_money(venue, accounts, positions, markets, margin_tiers, i, amount):
 @kernel
 def clear_transactions(
     venue, accounts, positions, markets, margin_tiers, funds, levels, bitmap, orders, expiry, conditionals, transactions, sequence,
-    fills, ended_orders, liquidations, order_limits, terms, key, count,
+    fills, ended_orders, liquidations, liquidated_lots, order_limits, terms, key, count,
 ):  # fmt: skip
     """Executes the first `count` rows of `sequence[0]`, one transaction after another, and keeps those that have not arrived yet.
 
     `key` is the stream from which the venue draws the position that a liquidation closes.
     """
-    block = venue[0].block
     for s in range(count):
         t = sequence[0, s]
         kind = transactions[t].kind
@@ -550,7 +734,8 @@ def clear_transactions(
             else:
                 result = liquidate(
                     venue, accounts, positions, markets, margin_tiers, funds, levels, bitmap, orders, expiry, fills, ended_orders,
-                    terms, liquidations, target, i, k, transactions[t].submitted, key,
+                    terms, liquidations, liquidated_lots, target, i, k, transactions[t].submitted,
+                    transactions[t].fee, key,
                 )  # fmt: skip
         elif kind == CONDITIONAL:
             if k < 0 or k >= markets.shape[0]:
@@ -561,31 +746,12 @@ def clear_transactions(
             ):  # fmt: skip
                 result = POOL_FULL
         elif kind == CANCEL_CONDITIONALS:
-            n = 0
-            for c in range(venue[0].conditionals):
-                if conditionals[c].account != i or conditionals[c].market != k:
-                    if n != c:
-                        conditionals[n] = conditionals[c]
-                    n += 1
-            venue[0].conditionals = n
+            cancel_conditionals(venue, conditionals, i, k)
         elif kind == WITHDRAW:
             result = move_money(venue, accounts, positions, markets, margin_tiers, i, -transactions[t].amount)
         elif kind == DEPOSIT:
             result = move_money(venue, accounts, positions, markets, margin_tiers, i, transactions[t].amount)
-        if i != NOBODY:
-            accounts[i].gas += transactions[t].fee
-        venue[0].transactions_executed += 1
-        if result != FILLED:
-            venue[0].transactions_failed += 1
-            if kind == LIQUIDATE:
-                venue[0].failed_gas += transactions[t].fee
-            else:
-                record_end(venue, ended_orders, i, k, side, transactions[t].tick, left, kind, result)
-    pending = 0
-    if count < venue[0].transactions:
-        for t in range(venue[0].transactions):
-            if transactions[t].arrives > block:
-                if pending != t:
-                    transactions[pending] = transactions[t]
-                pending += 1
-    venue[0].transactions = pending
+        else:
+            result = NOT_OFFERED
+        finish_transaction(venue, accounts, transactions, ended_orders, t, result, left)
+    keep_pending(venue, transactions, count)

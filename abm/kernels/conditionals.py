@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from abm.kernels.compiled import kernel
 from abm.kernels.transactions import submit_order
-from abm.state import NEVER, TRIGGER_ABOVE, TRIGGER_ON_MARK
+from abm.state import BAR_TRIGGERS, NEVER, TRIGGER_ABOVE, TRIGGER_ON_MARK
 
 
 @kernel
 def trigger_conditionals(venue, markets, conditionals, transactions):
     """Sends every waiting order whose trigger has been passed, and drops those that expired.
 
-    Trigger price: the mark price, or the oracle price together with the trades of the last block clamped to the market's trigger
-    band around the oracle (dYdX v4, `x/clob`, conditional orders). A triggered order then takes what the book offers, like any other.
+    Trigger price: the mark price, or the market's own trigger price, by default the oracle price, together with the trades of the last
+    block clamped to the market's trigger band around the oracle (dYdX v4, `x/clob`, conditional orders). A triggered order then takes
+    what the book offers, like any other.
     Then the range of the last block's trades is forgotten, and that of this block can begin.
     """
     block = venue[0].block
@@ -20,6 +21,8 @@ def trigger_conditionals(venue, markets, conditionals, transactions):
     for c in range(venue[0].conditionals):
         k = conditionals[c].market
         low = markets[k].oracle
+        if markets[k].trigger > 0.0:
+            low = markets[k].trigger
         high = low
         if conditionals[c].flags & TRIGGER_ON_MARK:
             low = markets[k].mark
@@ -31,7 +34,7 @@ def trigger_conditionals(venue, markets, conditionals, transactions):
         if conditionals[c].expires <= block:
             continue
         triggered = high >= conditionals[c].trigger if conditionals[c].flags & TRIGGER_ABOVE else low <= conditionals[c].trigger
-        if triggered:
+        if triggered and markets[k].barred & BAR_TRIGGERS == 0:
             flags = conditionals[c].flags & ~(TRIGGER_ABOVE | TRIGGER_ON_MARK)
             submit_order(
                 venue, transactions, conditionals[c].account, k, conditionals[c].side, conditionals[c].tick, conditionals[c].lots,

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from abm.kernels.clearing import change_position, may_change, settle_rounding
+from abm.kernels.clearing import may_change, settle_rounding
 from abm.kernels.compiled import inline, kernel
 from abm.kernels.liquidation import bankruptcy_price
 from abm.kernels.margin import account_risk, account_risk_after, open_interest_change, position_margin, transition_result
 from abm.kernels.random import uniform
+from abm.kernels.takeover import change_position
 from abm.state import ACTIVE, FUND_EXHAUSTED, NO_LIQUIDITY, NOBODY, REDUCE_ONLY_DROPPED
 
 MARK_TO_ENTRY = 0
@@ -54,12 +55,12 @@ def profit_leverage_score(profit_fraction, leverage):
 def deleverage(venue, accounts, positions, markets, margin_tiers, funds, deleveragings, i, j, k, lots, price):
     """Closes `lots` > 0 of account i's position in market k against account j's at `price` USD, if both may make the change.
 
-    Returns whether it happened. Neither position may flip; a change that leaves either account worse than the collateral rule allows
-    fails, as when the bankruptcy prices of two insolvent accounts do not overlap.
+    Returns whether it happened. The venue's own account takes no part. Neither position may flip; a change that leaves either account
+    worse than the collateral rule allows fails, as when the bankruptcy prices of two insolvent accounts do not overlap.
     """
     held = positions[i, k].lots
     opposite = positions[j, k].lots
-    if lots <= 0 or lots > abs(held) or lots > abs(opposite) or (held > 0) == (opposite > 0):
+    if lots <= 0 or lots > abs(held) or lots > abs(opposite) or (held > 0) == (opposite > 0) or accounts[j].house != 0:
         return False
     side = -1 if held > 0 else 1
     change = side * lots
@@ -299,7 +300,7 @@ def socialised_loss_per_base(loss, longs, shorts):
 def socialise_losses(venue, accounts, positions, markets, margin_tiers, liquidations, attempts):
     """For up to `attempts` positions: brings the account back to zero with money from every other position of the market.
 
-    Each pays in proportion to its size, long or short, winner or loser; the position itself stays open and can be liquidated again.
+    Each trader pays in proportion to size, long or short, winner or loser; the position itself stays open and can be liquidated again.
     """
     if venue[0].liquidatable == 0:
         return
@@ -317,15 +318,17 @@ def socialise_losses(venue, accounts, positions, markets, margin_tiers, liquidat
         longs = 0.0
         shorts = 0.0
         for j in range(accounts.shape[0]):
-            if j != i and positions[j, k].lots > 0:
+            if accounts[j].house != 0 or j == i:
+                continue
+            if positions[j, k].lots > 0:
                 longs += positions[j, k].lots * markets[k].lot
-            elif j != i:
+            else:
                 shorts -= positions[j, k].lots * markets[k].lot
         if longs + shorts <= 0.0:
             continue
         per_coin = socialised_loss_per_base(-equity, longs, shorts)
         for j in range(accounts.shape[0]):
-            if j != i and positions[j, k].lots != 0:
+            if j != i and accounts[j].house == 0 and positions[j, k].lots != 0:
                 share = per_coin * abs(positions[j, k].lots) * markets[k].lot
                 accounts[j].collateral -= share
                 accounts[j].socialised -= share

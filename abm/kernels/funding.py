@@ -17,6 +17,7 @@ import numpy as np
 from abm.kernels.compiled import inline, kernel
 from abm.kernels.premium import average_premium, book_premium, premium_sample, premium_vote
 from abm.kernels.rounding import clamp
+from abm.state import BAR_FUNDING
 
 VOTE_TERMS = np.dtype(
     [
@@ -113,24 +114,9 @@ def funding_settlement(size, index_at_entry, index_now):
 
 
 @inline
-def settle_market(venue, accounts, positions, markets, funding_payments, k, rate, rate_per_day, average, price, per_coin):
-    """Moves the funding index of market k by `per_coin` USD, lets every position pay or receive it, and records it.
-
-    Every position is charged from the same two values of the index, so payments sum to zero up to rounding.
-    """
-    before = markets[k].funding_index
-    now = before + per_coin
-    lot = markets[k].lot
-    paid = 0.0
-    for i in range(positions.shape[0]):
-        lots = positions[i, k].lots
-        if lots != 0:
-            amount = funding_settlement(lots * lot, before, now)
-            accounts[i].collateral += amount
-            accounts[i].funding += amount
-            if amount > 0.0:
-                paid += amount
-    markets[k].funding_index = now
+def record_settlement(venue, markets, funding_payments, k, rate, rate_per_day, average, price, per_coin, paid):
+    """Moves the funding index of market k by `per_coin` USD and records the settlement, in which `paid` USD changed hands."""
+    markets[k].funding_index += per_coin
     markets[k].funding_rate = rate
     markets[k].funding_per_day = rate_per_day
     n = venue[0].funding_payments
@@ -145,6 +131,30 @@ def settle_market(venue, accounts, positions, markets, funding_payments, k, rate
         funding_payments[n].paid = paid
         funding_payments[n].open_interest = markets[k].open_interest
     venue[0].funding_payments = n + 1
+
+
+@inline
+def settle_market(venue, accounts, positions, markets, funding_payments, k, rate, rate_per_day, average, price, per_coin):
+    """Moves the funding index of market k by `per_coin` USD, lets every position pay or receive it, and records it.
+
+    Every position is charged from the same two values of the index, so payments sum to zero up to rounding. While a guard bars funding
+    nothing is paid, then or later.
+    """
+    if markets[k].barred & BAR_FUNDING:
+        return
+    before = markets[k].funding_index
+    now = before + per_coin
+    lot = markets[k].lot
+    paid = 0.0
+    for i in range(positions.shape[0]):
+        lots = positions[i, k].lots
+        if lots != 0:
+            amount = funding_settlement(lots * lot, before, now)
+            accounts[i].collateral += amount
+            accounts[i].funding += amount
+            if amount > 0.0:
+                paid += amount
+    record_settlement(venue, markets, funding_payments, k, rate, rate_per_day, average, price, per_coin, paid)
 
 
 @kernel

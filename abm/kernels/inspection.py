@@ -66,6 +66,10 @@ FREE_ROWS_COUNTED = 40
 # waiting
 WAITING_IN_RANGE = 41
 PENDING_ARRIVES_LATER = 42
+# pools
+SHARES_ADD_UP = 43
+PAYMENTS_ADD_UP = 44
+IMPACT_NOT_NEGATIVE = 45
 
 TOLERANCE = 1e-9  # of the sum of the absolute amounts that make up a balance
 ROUNDING = 1e-13  # of all money on the venue: what sums that have shrunk to nothing may have been rounded by
@@ -183,7 +187,7 @@ def inspect_positions(accounts, positions, markets, finding):
     """Positions: what one is long others are short, cost bases of real fills, and isolation."""
     isolated = False
     for i in range(positions.shape[0]):
-        if accounts[i].collateral < 0.0:
+        if accounts[i].collateral < 0.0 and accounts[i].house == 0:
             held = 0
             for k in range(positions.shape[1]):
                 held += positions[i, k].lots != 0
@@ -246,4 +250,27 @@ def inspect_waiting(venue, accounts, markets, conditionals, transactions, findin
             return found(
                 finding, PENDING_ARRIVES_LATER, NOBODY, transactions[t].account, t, transactions[t].arrives, venue[0].block + 1, 0.0
             )
+    return HOLDS
+
+
+@kernel
+def inspect_pools(accounts, markets, pools, shares, finding):
+    """Pools: shares and payments of all accounts add up, and what is set aside for price impact is never negative."""
+    for k in range(markets.shape[0]):
+        if pools[k].shares == 0.0:
+            continue
+        count = gross_count = paid = gross_paid = 0.0
+        for i in range(shares.shape[0]):
+            count += shares[i, k].shares
+            gross_count += abs(shares[i, k].shares)
+            paid += shares[i, k].paid
+            gross_paid += abs(shares[i, k].paid)
+        law = sums_to(finding, SHARES_ADD_UP, count, pools[k].shares, gross_count, 0.0)
+        if law != HOLDS:
+            return law
+        law = sums_to(finding, PAYMENTS_ADD_UP, paid, accounts[markets[k].house].net_deposits, gross_paid, 0.0)
+        if law != HOLDS:
+            return law
+        if not pools[k].impact >= 0.0 or not math.isfinite(pools[k].value):
+            return found(finding, IMPACT_NOT_NEGATIVE, k, NOBODY, NOBODY, pools[k].impact, 0.0, 0.0)
     return HOLDS

@@ -40,11 +40,73 @@ def open_interest_scaled_fraction(initial_margin_fraction, open_interest, lower_
 
 
 @inline
+def size_scaled_fraction(fraction, size_factor, size):
+    """Margin fraction that rises with the size of a position: max(f, 0.8 f + size factor x sqrt(|size|)).
+
+    Size in coins, the factor per square root of a coin; 0 turns it off (Drift v2 `programs/drift/src/math/margin.rs`,
+    calculate_size_premium_liability_weight; liability weights follow the same formula).
+    """
+    if size_factor == 0.0:
+        return fraction
+    return max(fraction, 0.8 * fraction + size_factor * math.sqrt(abs(size)))
+
+
+@inline
+def high_leverage_fraction(ordinary, high_leverage, size_factor, size):
+    """Initial margin fraction of an account in high-leverage mode: its advantage over the ordinary fraction shrinks with size.
+
+    The size-scaled ordinary fraction starts 20 % below the ordinary one. While it is below, the fraction goes from `high_leverage` to
+    `ordinary` as it uses up that distance; above, it is the size-scaled one (Drift v2 `math/margin.rs`,
+    calc_high_leverage_mode_initial_margin_ratio_from_size).
+    """
+    if size_factor == 0.0:
+        return high_leverage
+    scaled = 0.8 * ordinary + size_factor * math.sqrt(abs(size))
+    if scaled > ordinary:
+        return scaled
+    used = max(0.0, 1.0 - (ordinary - scaled) / (0.2 * ordinary))
+    return high_leverage + max(ordinary - high_leverage, 0.0) * used
+
+
+@inline
+def size_discounted_weight(weight, size_factor, size):
+    """Weight of an asset that falls with its size: min(w, 1.1 / (1 + size factor x sqrt(size))) (Drift v2 `math/margin.rs`,
+    calculate_size_discount_asset_weight; the size of an unrealised profit is its USD)."""
+    if size_factor == 0.0:
+        return weight
+    return min(weight, 1.1 / (1.0 + size_factor * math.sqrt(size)))
+
+
+@inline
+def counted_profit(profit, weight, size_factor, cap):
+    """USD of an unrealised profit that counts for initial margin: weighted by its size, at most `cap`; losses count in full.
+
+    A cap of 0 means none (Drift v2 `state/perp_market.rs`, get_unrealized_asset_weight, and `math/margin.rs`).
+    """
+    if profit <= 0.0:
+        return profit
+    counted = profit * size_discounted_weight(weight, size_factor, profit)
+    return min(counted, cap) if cap > 0.0 else counted
+
+
+@inline
+def entry_value_after(held, entry_value, lots, value):
+    """Cost basis in USD of `held` lots after `lots` more were bought at a total of `value` USD, at average entry price."""
+    after = held + lots
+    if held == 0 or (held > 0) == (lots > 0):
+        return entry_value + value
+    if (after > 0) == (held > 0) and after != 0:
+        return entry_value * (after / held)
+    return value * (after / lots)
+
+
+@inline
 def position_margin(markets, margin_tiers, k, notional, open_interest, least_fraction):
     """(initial, maintenance) margin in USD of a position of `notional` USD in market k.
 
     Tier t holds from `above` on: notional x rate - deduction, the deduction making the margin continuous at the edge
-    (Hyperliquid docs, margin tiers). Initial margin is at least `least_fraction` x notional, the user's own leverage.
+    (Hyperliquid docs, margin tiers). Initial margin is at least `least_fraction` x notional, the user's own leverage. Where the tier
+    has a size factor, both fractions are size-scaled.
     """
     t = 0
     while t + 1 < margin_tiers.shape[1] and notional > margin_tiers[k, t + 1].above:
@@ -52,8 +114,14 @@ def position_margin(markets, margin_tiers, k, notional, open_interest, least_fra
     fraction = open_interest_scaled_fraction(
         margin_tiers[k, t].initial, open_interest, markets[k].open_interest_lower_cap, markets[k].open_interest_upper_cap
     )
+    own = margin_tiers[k, t].maintenance
+    size_factor = margin_tiers[k, t].size_factor
+    if size_factor > 0.0 and markets[k].mark > 0.0:
+        size = notional / markets[k].mark
+        fraction = size_scaled_fraction(fraction, size_factor, size)
+        own = size_scaled_fraction(own, size_factor, size)
     initial = fraction * notional - margin_tiers[k, t].initial_deduction
-    maintenance = margin_tiers[k, t].maintenance * notional - margin_tiers[k, t].maintenance_deduction
+    maintenance = own * notional - margin_tiers[k, t].maintenance_deduction
     return max(initial, least_fraction * notional), maintenance
 
 
@@ -62,6 +130,7 @@ def account_risk_after(accounts, positions, markets, margin_tiers, i, k, lots, c
     """(equity, initial margin, maintenance margin) in USD that account i would have after a change in market k.
 
     The change: `lots` more in market k, `cash` USD more collateral, open interest of market k at `open_interest_lots`.
+    Unrealised profit that does not count for initial margin is added to it.
     """
     equity = accounts[i].collateral + cash
     initial = 0.0
@@ -81,6 +150,17 @@ def account_risk_after(accounts, positions, markets, margin_tiers, i, k, lots, c
             )
             initial += more_initial
             maintenance += more_maintenance
+            if margin_tiers[j, 0].weighs_profit != 0:
+                entry_value = positions[i, j].entry_value
+                if j == k and lots != 0:
+                    entry_value = entry_value_after(positions[i, j].lots, entry_value, lots, -cash)
+                profit = value - entry_value
+                counted = counted_profit(
+                    profit, margin_tiers[j, 0].profit_weight, margin_tiers[j, 0].profit_size_factor, margin_tiers[j, 0].profit_cap
+                )
+                initial += profit - counted
+    if accounts[i].house != 0:
+        return equity, 0.0, 0.0
     return equity, initial, maintenance
 
 
@@ -88,7 +168,8 @@ def account_risk_after(accounts, positions, markets, margin_tiers, i, k, lots, c
 def account_risk(accounts, positions, markets, margin_tiers, i):
     """(equity, initial margin, maintenance margin) in USD of account i at mark prices.
 
-    Equity = collateral + sum of size x mark; margins add up over markets whatever the sign of the positions.
+    Equity = collateral + sum of size x mark; margins add up over markets whatever the sign of the positions. The venue's own account
+    needs none.
     """
     return account_risk_after(accounts, positions, markets, margin_tiers, i, -1, 0, 0.0, 0)
 
@@ -194,7 +275,7 @@ def assess_accounts(venue, accounts, positions, markets, margin_tiers, funds):
                 accounts[i].below_maintenance_since = block
         else:
             accounts[i].below_maintenance_since = NOT_YET
-        if equity < 0.0:
+        if equity < 0.0 and accounts[i].house == 0:
             bad_debt -= equity
             if accounts[i].below_zero_since == NOT_YET:
                 accounts[i].below_zero_since = block

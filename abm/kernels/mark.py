@@ -101,6 +101,14 @@ def mark_at_last_trade(markets):
 
 
 @kernel
+def mark_at_mid(markets):
+    """Mark = half-way between the best quotes; while a side is empty it stays, and before the first quotes it is the oracle price."""
+    for k in range(markets.shape[0]):
+        if markets[k].best_bid > 0 and markets[k].best_ask < markets[k].ticks:
+            markets[k].mark = 0.5 * (markets[k].best_bid + markets[k].best_ask) * markets[k].tick
+
+
+@kernel
 def mark_at_median(venue, markets, averages, seconds_per_block, basis_seconds, book_seconds):
     """Mark = `robust_mark`. `averages` (2, m): the basis in row 0, the median of the book in row 1.
 

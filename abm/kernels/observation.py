@@ -76,9 +76,21 @@ def observe_markets(venue, accounts, positions, markets, funds, levels, bitmap, 
             market_rows[row, k].ask_depth[d] = depth_within(markets, levels, bitmap, k, -1, int(highest))
 
 
+@inline
+def pool_profit(accounts, markets, pools, shares, i, k):
+    """USD that account i has gained with its shares of market k's pool; of the pool's own account what others have gained, negative."""
+    worth = pools[k].value / pools[k].shares
+    if i != markets[k].house:
+        return shares[i, k].shares * worth - shares[i, k].paid
+    return (shares[i, k].shares - pools[k].shares) * worth + accounts[i].net_deposits - shares[i, k].paid
+
+
 @kernel
-def observe_cohorts(venue, accounts, positions, outside, markets, cohort_rows, row):
-    """Adds up every account into its cohort's entry of `cohort_rows` (rows, cohorts) at `row`; the entries must be zero before."""
+def observe_cohorts(venue, accounts, positions, outside, markets, pools, shares, cohort_rows, row):
+    """Adds up every account into its cohort's entry of `cohort_rows` (rows, cohorts) at `row`; the entries must be zero before.
+
+    What shares of a pool have gained counts as outside wealth, as money in a pool is not on the account.
+    """
     for c in range(cohort_rows.shape[1]):
         cohort_rows[row, c].block = venue[0].block
         cohort_rows[row, c].cohort = c
@@ -103,6 +115,8 @@ def observe_cohorts(venue, accounts, positions, outside, markets, cohort_rows, r
             below_maintenance += is_liquidatable(accounts[i].equity, accounts[i].maintenance_margin)
             for k in range(markets.shape[0]):
                 outside_wealth += outside[i, k].cash + outside[i, k].size * markets[k].index - outside[i, k].endowment
+                if pools[k].shares > 0.0:
+                    outside_wealth += pool_profit(accounts, markets, pools, shares, i, k)
                 lots = positions[i, k].lots
                 if lots != 0:
                     value = lots * markets[k].lot * markets[k].mark

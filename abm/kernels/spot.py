@@ -42,6 +42,7 @@ def move_world(venue, markets, outside, spot_orders, prices, volatility, row, im
     for k in range(markets.shape[0]):
         before = markets[k].index
         impact[k] *= terms[k].keep
+        markets[k].barred = 0  # what guards bar holds for the block in which they bar it
         markets[k].exogenous = prices[row, k]
         markets[k].index = prices[row, k] * math.exp(impact[k])
         markets[k].volatility = volatility[row, k]

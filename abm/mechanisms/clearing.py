@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -19,7 +19,13 @@ DYDX_ORDER_LIMITS = ((20.0, 1.0), (100.0, 5.0), (1_000.0, 10.0), (10_000.0, 100.
 
 @dataclass(frozen=True, kw_only=True)
 class Clearing(Rule):
-    """How orders meet."""
+    """How orders meet: each other, or the venue's own account, which is the other side of everybody's trades (`house`)."""
+
+    house: ClassVar[str] = ""  # what the venue's own accounts are called in the record; empty where there are none
+
+    def houses(self, n_markets: int) -> int:
+        """How many accounts of its own the venue needs: one per market, or none."""
+        return n_markets if self.house else 0
 
     @abstractmethod
     def clear(self, state: State, memory: Any, count: int) -> None:
@@ -54,5 +60,5 @@ class ContinuousBook(Clearing):
         clear_transactions(
             state.venue, state.accounts, state.positions, state.markets, state.margin_tiers, state.funds, state.levels, state.bitmap,
             state.orders, state.expiry, state.conditionals, state.transactions, state.sequence, state.fills, state.ended_orders,
-            state.liquidations, state.order_limits, state.liquidation_terms, memory, count,
+            state.liquidations, state.liquidated_lots, state.order_limits, state.liquidation_terms, memory, count,
         )  # fmt: skip

@@ -17,9 +17,10 @@ from abm.kernels.deleveraging import (
     deleverage_pro_rata,
     socialise_losses,
 )
+from abm.kernels.pool_deleveraging import deleverage_profits
 from abm.mechanisms.rule import Rule
 from abm.parameters import parameter
-from abm.state import State
+from abm.state import POOLED, State
 from abm.streams import stream_key
 
 
@@ -125,3 +126,30 @@ class SocialisedLoss(Deleveraging):
         socialise_losses(
             state.venue, state.accounts, state.positions, state.markets, state.margin_tiers, state.liquidations, self.attempts_per_block
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PoolDeleveraging(Deleveraging):
+    """Closes traders' profits before the pool cannot pay them (GMX v2): positions of a side whose unrealised profit is above `threshold`
+    of the side's pool are closed at mark, the most profitable first, until it is at `target`. Losses beyond margin are the pool's anyway;
+    where traders meet no pool nothing happens.
+
+    Source: gmx-io/gmx-synthetics `contracts/adl/AdlUtils.sol`, `config/markets.ts`.
+    """
+
+    threshold: float = parameter(0.85, unit="fraction of a side's pool", least=0.0, most=1e6)
+    target: float = parameter(0.77, unit="fraction of a side's pool", least=0.0, most=1e6)
+
+    def inconsistencies(self) -> list[str]:
+        return ["PoolDeleveraging.target: must not exceed threshold"] if self.target > self.threshold else []
+
+    def init(self, state: State, seed: int) -> Queue:
+        return Queue(np.zeros(state.n_accounts, np.int64), np.zeros(state.n_accounts))
+
+    def absorb(self, state: State, memory: Queue) -> None:
+        if POOLED not in state.offers:
+            return
+        deleverage_profits(
+            state.venue, state.accounts, state.positions, state.markets, state.margin_tiers, state.pools, state.deleveragings,
+            memory.rows, memory.scores, self.threshold, self.target,
+        )  # fmt: skip

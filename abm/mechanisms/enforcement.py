@@ -89,3 +89,28 @@ class KeeperEnforcement(Enforcement):
 
     def enforce(self, state: State, memory: Any) -> None:
         """Keepers are agents; the protocol does nothing by itself."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CostCoveringEnforcement(Enforcement):
+    """Keepers whose reward covers what the transaction cost them: min(max(c + least, c (1 + profit), c + share x notional), most).
+
+    c is the gas of the liquidation in USD. The insurance fund pays while it has money (Synthetix V3
+    `markets/perps-market/contracts/storage/GlobalPerpsMarketConfiguration.sol`, keeperReward).
+    """
+
+    reward_fraction: float = parameter(0.0025, unit="fraction of closed notional", least=0.0, most=1.0)
+    least_reward: float = parameter(1.0, unit="USD above the cost", least=0.0)
+    profit: float = parameter(0.005, unit="fraction of the cost", least=0.0)
+    most_reward: float = parameter(1_000.0, unit="USD per liquidation", least=0.0)
+
+    def init(self, state: State, seed: int) -> None:
+        state.venue["reward_covers_gas"] = 1
+        state.venue["reward_profit"] = self.profit
+        state.venue["reward_most"] = self.most_reward
+
+    def reward(self) -> tuple[float, float]:
+        return self.reward_fraction, self.least_reward
+
+    def enforce(self, state: State, memory: Any) -> None:
+        """Keepers are agents; the protocol does nothing by itself."""

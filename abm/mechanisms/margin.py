@@ -118,3 +118,35 @@ class TieredMargin(Margin):
 
     def update(self, state: State, memory: Any) -> None:
         """Tiers depend on the position alone; nothing to rewrite."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SizeMargin(Margin):
+    """Fractions that rise with the square root of the position's size, and unrealised profits that count only in part (Drift v2).
+
+    fraction = max(f, 0.8 f + `size_factor` x sqrt(coins)), initial and maintenance alike. For initial margin an unrealised profit of
+    u USD counts as u x min(`profit_weight`, 1.1 / (1 + `profit_size_factor` x sqrt(u))), at most `profit_cap`; for maintenance margin
+    in full. Losses count in full always.
+
+    Sources: drift-labs/protocol-v2 `programs/drift/src/math/margin.rs`, `state/perp_market.rs`; defaults are those of its tests.
+    """
+
+    initial_margin_fraction: PerMarket = parameter(0.1, unit="fraction of notional", least=1e-6, most=1.0)
+    maintenance_fraction_of_initial: PerMarket = parameter(0.5, unit="fraction", least=0.0, most=1.0)
+    size_factor: PerMarket = parameter(0.0, unit="fraction per square root of a coin", least=0.0)
+    profit_weight: PerMarket = parameter(1.0, unit="fraction of an unrealised profit", least=0.0, most=1.0)
+    profit_size_factor: PerMarket = parameter(0.0, unit="per square root of a USD", least=0.0)
+    profit_cap: PerMarket = parameter(100.0, unit="USD per position", least=0.0, about="0: no cap")
+
+    def init(self, state: State, seed: int) -> None:
+        FlatMargin(
+            initial_margin_fraction=self.initial_margin_fraction,
+            maintenance_fraction_of_initial=self.maintenance_fraction_of_initial,
+        ).init(state, seed)
+        tiers = state.margin_tiers
+        tiers["weighs_profit"] = 1
+        for name in ("size_factor", "profit_weight", "profit_size_factor", "profit_cap"):
+            tiers[name][:, 0] = per_market(getattr(self, name), state.n_markets, f"SizeMargin.{name}")
+
+    def update(self, state: State, memory: Any) -> None:
+        """The scaling is part of the margin formula itself; nothing to rewrite."""

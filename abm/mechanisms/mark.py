@@ -44,6 +44,20 @@ class LastTradeMark(Mark):
 
 
 @dataclass(frozen=True, kw_only=True)
+class MidMark(Mark):
+    """Half-way between the venue's best quotes: on a curve its own price, to the nearest half tick (Perp v1 values positions by it).
+
+    The oracle price before the first quotes; the last mark stays while a side is empty.
+    """
+
+    def init(self, state: State, seed: int) -> None:
+        kernels.mark_at_oracle(state.markets)
+
+    def update(self, state: State, memory: None) -> None:
+        kernels.mark_at_mid(state.markets)
+
+
+@dataclass(frozen=True, kw_only=True)
 class MedianMark(Mark):
     """Median of oracle + average basis, of median(bid, ask, last), and of the moving average of the latter.
 

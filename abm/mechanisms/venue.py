@@ -41,5 +41,7 @@ class Venue(Parameters):
     def inconsistencies(self) -> list[str]:
         symbols = [listing.symbol for listing in self.listings]
         problems = [] if symbols else ["Venue.listings: a venue needs at least one market"]
+        if {"WithdrawalGate", "DepositOutflowLimit"} <= {type(guard).__name__ for guard in self.guards}:
+            problems.append("Venue.guards: WithdrawalGate and DepositOutflowLimit both set how much may be withdrawn; choose one")
         problems += [f"Venue.listings: {symbol} is listed twice" for symbol in sorted(set(symbols)) if symbols.count(symbol) > 1]
         return problems

@@ -33,15 +33,18 @@ MAY_WRITE: dict[type, tuple[str, str, dict[str, Fields]]] = {
         "clear",
         {
             **dict.fromkeys(("accounts", "positions", "funds", "levels", "bitmap", "orders", "expiry", "conditionals"), ALL),
-            **dict.fromkeys(("transactions", "sequence", "fills", "ended_orders", "liquidations"), ALL),
+            **dict.fromkeys(("transactions", "sequence", "fills", "ended_orders", "liquidations", "liquidated_lots"), ALL),
             "venue": ALL,
+            "pools": ALL,
+            "shares": ALL,
             "markets": {
                 "open_interest", "last_tick", "low_tick", "high_tick", "best_bid", "best_ask", "volume", "liquidated", "trades",
+                "insurance_left",
             },
         },
     ),
     Oracle: ("oracle", "publish", {"markets": {"oracle", "oracle_block", "oracle_confirmed"}}),
-    Mark: ("mark", "update", {"markets": {"mark"}}),
+    Mark: ("mark", "update", {"markets": {"mark", "trigger"}}),
     Margin: ("margin", "update", {"margin_tiers": ALL, "markets": {"open_interest_lower_cap", "open_interest_upper_cap"}}),
     Funding: (
         "funding",
@@ -72,8 +75,10 @@ MAY_WRITE: dict[type, tuple[str, str, dict[str, Fields]]] = {
         "guards",
         "watch",
         {
-            "markets": {"status", "halted_until", "open_interest_cap", "isolated_only"},
-            "venue": {"withdrawals_blocked_until", "withdrawal_capacity", "isolated_markets"},
+            "markets": {
+                "status", "halted_until", "open_interest_cap", "isolated_only", "barred", "lowest_tick", "highest_tick", "insurance_left",
+            },
+            "venue": {"withdrawals_blocked_until", "withdrawal_capacity", "withdrawal_floor", "isolated_markets"},
         },
     ),
 }  # fmt: skip

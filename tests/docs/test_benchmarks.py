@@ -12,6 +12,7 @@ import pytest
 FOLDER = Path(__file__).resolve().parents[2] / "benchmarks"
 SMALL = {
     "bare_book": {"n": 20_000, "repeats": 1},
+    "swaps": {"n": 20_000, "repeats": 1},
     "checked_clearing": {"n": 20_000, "blocks": 10},
     "full_blocks": {"traders": (100,), "steps": 1_000, "repeats": 1},
     "sleeping_population": {"blocks": 50, "repeats": 1},

@@ -22,7 +22,7 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DOCS = REPOSITORY / "docs"
-DOCUMENTS = [path for path in [REPOSITORY / "README.md", *sorted(DOCS.glob("*.md"))] if path.exists()]
+DOCUMENTS = [path for path in [REPOSITORY / "README.md", *sorted(DOCS.glob("*.md")), *sorted(DOCS.glob("venues/*.md"))] if path.exists()]
 FENCE = re.compile(r"^```(\w+)?([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 INLINE_CODE = re.compile(r"`([^`\n]+)`")
 
@@ -315,7 +315,7 @@ def test_the_key_tables_are_fresh():
 def test_every_document_is_reached_from_the_index():
     index = (DOCS / "index.md").read_text(encoding="utf-8")
     linked = {link.split("#")[0] for link in re.findall(r"\]\(([^)\s]+)\)", index)}
-    assert {path.name for path in DOCS.glob("*.md")} - {"index.md"} <= linked
+    assert {path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md")} - {"index.md"} <= linked
 
 
 def test_anchors_lead_to_headings():

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from abm.kernels.clearing import change_position
+from abm.kernels.takeover import change_position
 from abm.mechanisms.margin import OpenInterestMargin
 from abm.state import (
     CONDITIONAL,

@@ -30,9 +30,10 @@ WHOLE = {
 }  # fmt: skip
 Rows = Sequence[Mapping[str, Any]]
 
-# The conformance tests define rules and strategies that are wrong on purpose; in the same process they would count as a user's own.
+# Other tests define rules and strategies of their own, some wrong on purpose; in the same process they would count as a user's.
+OTHERS = ("conformance", "test_laws")
 _every_subclass = abm.lab.kinds._subclasses
-abm.lab.kinds._subclasses = lambda family: [cls for cls in _every_subclass(family) if "conformance" not in cls.__module__]
+abm.lab.kinds._subclasses = lambda family: [cls for cls in _every_subclass(family) if not any(name in cls.__module__ for name in OTHERS)]
 
 
 def column_type(table: str, column: str, symbols: Sequence[str], people: Sequence[str]) -> pl.DataType:

@@ -33,7 +33,7 @@ from abm.lab.toml_text import dump_toml
 from abm.mechanisms.funding import NoFunding
 from abm.mechanisms.guards import CircuitBreaker, OpenInterestCap
 from abm.mechanisms.margin import FlatMargin, OpenInterestMargin
-from abm.mechanisms.mark import LastTradeMark
+from abm.mechanisms.mark import LastTradeMark, Mark
 from abm.mechanisms.oracle import MeanOracle, MedianOracle
 from abm.mechanisms.rule import Rule
 from abm.parameters import Parameters, parameter
@@ -314,7 +314,7 @@ def test_missing_keys(file):
     write(file, "members = 3\n", "")
     assert problems(file) == [
         "venue.listings[1].highest_price: missing; expected a number in [1e-12, inf] (USD per coin)",
-        "venue.mark: missing; expected a table with a kind of Mark (LastTradeMark, MedianMark, OracleMark)",
+        f"venue.mark: missing; expected a table with a kind of Mark ({', '.join(kinds(Mark))})",
         "population.sleepers.members: missing; expected a whole number in [1, 1e+07] (traders)",
     ]
 

@@ -78,6 +78,15 @@ def lose_a_free_row(state: State) -> None:
     state.venue["orders_free"] = state.orders["next"][int(state.venue["orders_free"][0])]
 
 
+def pool_of(state: State, counted: float = 5.0, missing: float = 0.0, impact: float = 0.0) -> None:
+    """A pool in the first market whose own account is the fifth, with one owner of five shares."""
+    state.markets["house"][0] = 4
+    state.shares["shares"][0, 0] = 5.0
+    state.shares["paid"][0, 0] = state.accounts["net_deposits"][4] - missing
+    state.pools["shares"][0] = counted
+    state.pools["impact"][0] = impact
+
+
 DAMAGE: list[tuple[int, Callable[[State], Any]]] = [
     (laws.FINITE_ACCOUNT, lambda s: write(s, "accounts", "collateral", 2, np.nan)),
     (laws.FINITE_ACCOUNT, lambda s: write(s, "accounts", "taker_volume", 2, np.inf)),
@@ -135,6 +144,9 @@ DAMAGE: list[tuple[int, Callable[[State], Any]]] = [
     (laws.WAITING_IN_RANGE, lambda s: write(s, "conditionals", "market", 0, 2)),
     (laws.WAITING_IN_RANGE, lambda s: write(s, "venue", "transactions", 0, 129)),
     (laws.PENDING_ARRIVES_LATER, lambda s: write(s, "transactions", "arrives", 0, 1)),
+    (laws.SHARES_ADD_UP, lambda s: pool_of(s, counted=6.0)),
+    (laws.PAYMENTS_ADD_UP, lambda s: pool_of(s, missing=1.0)),
+    (laws.IMPACT_NOT_NEGATIVE, lambda s: pool_of(s, impact=-1e-9)),
 ]
 
 
