@@ -28,7 +28,8 @@ SETTINGS = {
     "distributed.nanny.pre-spawn-environ": ONE_THREAD,
     "distributed.scheduler.http.routes": [],  # nothing is served
     "distributed.worker.http.routes": [],
-    "distributed.comm.timeouts.connect": "30s",
+    "distributed.comm.timeouts.connect": "60s",
+    "distributed.deploy.lost-worker-timeout": "1000 days",  # or a worker that dies while it is being counted is not started again
     "distributed.admin.tick.limit": "1h",  # compiling holds the interpreter for long
 }
 

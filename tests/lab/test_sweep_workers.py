@@ -35,7 +35,11 @@ class Command:
 
     def ended(self) -> tuple[int, str, str]:
         """Exit code, output, complaints."""
-        out, err = self.process.communicate(timeout=LONGEST)
+        try:
+            out, err = self.process.communicate(timeout=LONGEST)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            raise
         return self.process.returncode, out, err
 
 
