@@ -65,7 +65,7 @@ coverage: $(DEVELOPMENT) ## lines that the kernel tests reach, counted with the 
 		-m "not slow and not browser and not compiled"
 	$(BIN)/python -m coverage report
 
-BENCHMARKS := bare_book swaps checked_clearing full_blocks sleeping_population simulated_day many_accounts first_block mesa_loop
+BENCHMARKS := bare_book swaps checked_clearing full_blocks sleeping_population simulated_day many_accounts first_block mesa_loop sweep_runs
 
 bench: $(DEVELOPMENT) ## measure the speed of kernels, blocks, a day
 	@for name in $(BENCHMARKS); do $(BIN)/python benchmarks/$$name.py || exit 1; done
