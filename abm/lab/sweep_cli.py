@@ -101,12 +101,9 @@ def _show_cells(folder: Path, share: Shard) -> None:
 
 
 def _write_report(folder: Path, quiet: bool) -> None:
-    from importlib import import_module
-    from importlib.util import find_spec
+    from abm.lab.sweep_report import write_report
 
-    if find_spec("abm.lab.sweep_report") is None:
-        return
-    written = import_module("abm.lab.sweep_report").write_report(folder)
+    written = write_report(folder)
     if not quiet:
         click.echo(f"report: {written}")
 
