@@ -40,6 +40,7 @@ from abm.kernels.portions import (
 )
 from abm.kernels.random import uniform
 from abm.kernels.takeover import change_position, could_take_over, hand_over, is_taken_over, richest_of_cohort
+from abm.kernels.tape import record_fill
 from abm.state import (
     ACTIVE,
     ALREADY_LIQUIDATED,
@@ -245,27 +246,10 @@ def match(
         if liquidation:
             settle_rounding(accounts, positions, funds, fund, i, value)
         markets[k].open_interest = interest
-        markets[k].volume += value
-        markets[k].trades += 1
-        markets[k].last_tick = tick
-        if markets[k].low_tick == 0 or tick < markets[k].low_tick:
-            markets[k].low_tick = tick
-        if tick > markets[k].high_tick:
-            markets[k].high_tick = tick
-        n = venue[0].fills
-        if n < fills.shape[0]:
-            fills[n].block = venue[0].block
-            fills[n].market = k
-            fills[n].taker = i
-            fills[n].maker = maker
-            fills[n].side = side
-            fills[n].tick = tick
-            fills[n].lots = quantity
-            fills[n].taker_fee = taker_fee
-            fills[n].maker_fee = maker_fee
-            fills[n].liquidation = 1 if liquidation else 0
-            fills[n].maker_age = venue[0].block - orders[row].placed
-        venue[0].fills = n + 1
+        record_fill(
+            venue, markets, fills, i, maker, k, side, tick, quantity, value, taker_fee, maker_fee, liquidation,
+            venue[0].block - orders[row].placed,
+        )  # fmt: skip
         traded += value
         count += 1
         lots -= quantity
@@ -696,6 +680,34 @@ def move_money(venue, accounts, positions, markets, margin_tiers, i, amount):
     return FILLED
 
 
+@inline
+def carry_out_anywhere(venue, accounts, positions, markets, margin_tiers, conditionals, transactions, t):
+    """Executes transaction t if it is of a kind that every venue treats alike: conditional orders, deposits, withdrawals.
+
+    Returns its result, NOT_OFFERED for any other kind.
+    """
+    kind = transactions[t].kind
+    i = transactions[t].account
+    k = int(transactions[t].market)
+    if kind == CONDITIONAL:
+        if k < 0 or k >= markets.shape[0]:
+            return OUT_OF_RANGE
+        if not add_conditional(
+            venue, conditionals, i, k, int(transactions[t].side), transactions[t].flags, transactions[t].amount, transactions[t].tick,
+            transactions[t].lots, transactions[t].expires,
+        ):  # fmt: skip
+            return POOL_FULL
+        return FILLED
+    if kind == CANCEL_CONDITIONALS:
+        cancel_conditionals(venue, conditionals, i, k)
+        return FILLED
+    if kind == WITHDRAW:
+        return move_money(venue, accounts, positions, markets, margin_tiers, i, -transactions[t].amount)
+    if kind == DEPOSIT:
+        return move_money(venue, accounts, positions, markets, margin_tiers, i, transactions[t].amount)
+    return NOT_OFFERED
+
+
 @kernel
 def clear_transactions(
     venue, accounts, positions, markets, margin_tiers, funds, levels, bitmap, orders, expiry, conditionals, transactions, sequence,
@@ -737,21 +749,7 @@ def clear_transactions(
                     terms, liquidations, liquidated_lots, target, i, k, transactions[t].submitted,
                     transactions[t].fee, key,
                 )  # fmt: skip
-        elif kind == CONDITIONAL:
-            if k < 0 or k >= markets.shape[0]:
-                result = OUT_OF_RANGE
-            elif not add_conditional(
-                venue, conditionals, i, k, side, transactions[t].flags, transactions[t].amount, transactions[t].tick, left,
-                transactions[t].expires,
-            ):  # fmt: skip
-                result = POOL_FULL
-        elif kind == CANCEL_CONDITIONALS:
-            cancel_conditionals(venue, conditionals, i, k)
-        elif kind == WITHDRAW:
-            result = move_money(venue, accounts, positions, markets, margin_tiers, i, -transactions[t].amount)
-        elif kind == DEPOSIT:
-            result = move_money(venue, accounts, positions, markets, margin_tiers, i, transactions[t].amount)
         else:
-            result = NOT_OFFERED
+            result = carry_out_anywhere(venue, accounts, positions, markets, margin_tiers, conditionals, transactions, t)
         finish_transaction(venue, accounts, transactions, ended_orders, t, result, left)
     keep_pending(venue, transactions, count)

@@ -9,6 +9,7 @@ from abm.kernels.book import remove_order
 from abm.kernels.compiled import inline
 from abm.kernels.margin import open_interest_change
 from abm.kernels.takeover import change_position
+from abm.kernels.tape import record_fill
 from abm.state import NOBODY
 
 
@@ -41,27 +42,7 @@ def settle_with_house(venue, accounts, positions, markets, fills, i, k, side, lo
     else:
         accounts[i].taker_volume += value
     tick = min(max(int(value / (lots * markets[k].unit) + 0.5), 1), markets[k].ticks - 1)
-    markets[k].volume += value
-    markets[k].trades += 1
-    markets[k].last_tick = tick
-    if markets[k].low_tick == 0 or tick < markets[k].low_tick:
-        markets[k].low_tick = tick
-    if tick > markets[k].high_tick:
-        markets[k].high_tick = tick
-    n = venue[0].fills
-    if n < fills.shape[0]:
-        fills[n].block = venue[0].block
-        fills[n].market = k
-        fills[n].taker = i
-        fills[n].maker = house
-        fills[n].side = side
-        fills[n].tick = tick
-        fills[n].lots = lots
-        fills[n].taker_fee = taker_fee
-        fills[n].maker_fee = maker_fee
-        fills[n].liquidation = 1 if liquidation else 0
-        fills[n].maker_age = 0
-    venue[0].fills = n + 1
+    record_fill(venue, markets, fills, i, house, k, side, tick, lots, value, taker_fee, maker_fee, liquidation, 0)
 
 
 @inline

@@ -12,14 +12,12 @@ import numpy as np
 
 from abm.kernels.book import rest_order
 from abm.kernels.clearing import (
-    add_conditional,
-    cancel_conditionals,
+    carry_out_anywhere,
     choose_position,
     finish_transaction,
     keep_pending,
     may_change,
     may_hold,
-    move_money,
     notional_at_mark,
     record_liquidation,
     reward_keeper,
@@ -50,9 +48,6 @@ from abm.state import (
     BAR_TRADES,
     CANCEL,
     CANCEL_ALL,
-    CANCEL_CONDITIONALS,
-    CONDITIONAL,
-    DEPOSIT,
     EXPIRED,
     FILLED,
     GATED,
@@ -70,12 +65,10 @@ from abm.state import (
     OPEN_INTEREST_CAPPED,
     OUT_OF_RANGE,
     PLACE,
-    POOL_FULL,
     POST_ONLY,
     REDUCE_ONLY,
     REDUCE_ONLY_DROPPED,
     UNDERCOLLATERALISED,
-    WITHDRAW,
 )
 
 POOL_TERMS = np.dtype(
@@ -475,26 +468,12 @@ def clear_in_pools(
                     venue, accounts, positions, markets, margin_tiers, funds, fills, liquidations, pools, terms, liquidation_terms,
                     target, i, k, transactions[t].submitted, transactions[t].fee, key,
                 )  # fmt: skip
-        elif kind == CONDITIONAL:
-            if k < 0 or k >= markets.shape[0]:
-                result = OUT_OF_RANGE
-            elif not add_conditional(
-                venue, conditionals, i, k, side, transactions[t].flags, transactions[t].amount, transactions[t].tick, left,
-                transactions[t].expires,
-            ):  # fmt: skip
-                result = POOL_FULL
-        elif kind == CANCEL_CONDITIONALS:
-            cancel_conditionals(venue, conditionals, i, k)
-        elif kind == WITHDRAW:
-            result = move_money(venue, accounts, positions, markets, margin_tiers, i, -transactions[t].amount)
-        elif kind == DEPOSIT:
-            result = move_money(venue, accounts, positions, markets, margin_tiers, i, transactions[t].amount)
         elif kind == JOIN_POOL:
             result = join_pool(venue, accounts, positions, markets, margin_tiers, pools, shares, i, k, transactions[t].amount)
         elif kind == LEAVE_POOL:
             result = leave_pool(venue, accounts, markets, pools, shares, terms, i, k, transactions[t].amount)
         elif kind != CANCEL_ALL:
-            result = NOT_OFFERED
+            result = carry_out_anywhere(venue, accounts, positions, markets, margin_tiers, conditionals, transactions, t)
         finish_transaction(venue, accounts, transactions, ended_orders, t, result, left)
     keep_pending(venue, transactions, count - waiting)
     for k in range(markets.shape[0]):

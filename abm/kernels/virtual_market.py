@@ -12,14 +12,12 @@ import numpy as np
 
 from abm.kernels.book import rest_order
 from abm.kernels.clearing import (
-    add_conditional,
-    cancel_conditionals,
+    carry_out_anywhere,
     choose_position,
     finish_transaction,
     keep_pending,
     may_change,
     may_hold,
-    move_money,
     notional_at_mark,
     record_liquidation,
     reward_keeper,
@@ -53,9 +51,6 @@ from abm.state import (
     BAR_TRADES,
     CANCEL,
     CANCEL_ALL,
-    CANCEL_CONDITIONALS,
-    CONDITIONAL,
-    DEPOSIT,
     EXPIRED,
     FILLED,
     FUND_EXHAUSTED,
@@ -71,12 +66,10 @@ from abm.state import (
     OPEN_INTEREST_CAPPED,
     OUT_OF_RANGE,
     PLACE,
-    POOL_FULL,
     POST_ONLY,
     REDUCE_ONLY,
     REDUCE_ONLY_DROPPED,
     UNDERCOLLATERALISED,
-    WITHDRAW,
 )
 
 CURVE = np.dtype(
@@ -431,22 +424,8 @@ def clear_on_curves(
                     venue, accounts, positions, markets, margin_tiers, funds, fills, liquidations, curves, terms, liquidation_terms,
                     target, i, k, transactions[t].submitted, transactions[t].fee, key,
                 )  # fmt: skip
-        elif kind == CONDITIONAL:
-            if k < 0 or k >= markets.shape[0]:
-                result = OUT_OF_RANGE
-            elif not add_conditional(
-                venue, conditionals, i, k, side, transactions[t].flags, transactions[t].amount, transactions[t].tick, left,
-                transactions[t].expires,
-            ):  # fmt: skip
-                result = POOL_FULL
-        elif kind == CANCEL_CONDITIONALS:
-            cancel_conditionals(venue, conditionals, i, k)
-        elif kind == WITHDRAW:
-            result = move_money(venue, accounts, positions, markets, margin_tiers, i, -transactions[t].amount)
-        elif kind == DEPOSIT:
-            result = move_money(venue, accounts, positions, markets, margin_tiers, i, transactions[t].amount)
         elif kind != CANCEL_ALL:
-            result = NOT_OFFERED
+            result = carry_out_anywhere(venue, accounts, positions, markets, margin_tiers, conditionals, transactions, t)
         finish_transaction(venue, accounts, transactions, ended_orders, t, result, left)
     keep_pending(venue, transactions, count)
     for k in range(markets.shape[0]):

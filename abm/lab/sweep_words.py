@@ -9,7 +9,7 @@ from typing import Any
 
 from abm.lab.outcomes import find
 from abm.lab.statistics.interval import Interval
-from abm.lab.wording import DASH, MINUS, SPACE, compact, duration, percent, plural, signed, usd
+from abm.lab.wording import DASH, MINUS, SPACE, compact, duration, percent, signed, usd
 
 NOUNS = {
     "liquidated": "liquidated notional",
@@ -181,11 +181,6 @@ def verb_of(noun: str, singular: str) -> str:
     if not head.endswith("s") or head in ("basis", "loss", "gas"):
         return singular
     return {"is": "are", "has": "have"}.get(singular, singular.removesuffix("s"))
-
-
-def runs_text(number: int, of: int) -> str:
-    """3 of 20 runs."""
-    return f"{number:,} of {plural(of, 'run')}"
 
 
 def minus(text: str) -> str:
