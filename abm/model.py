@@ -15,7 +15,7 @@ from abm.kernels.spot import move_world
 from abm.mechanisms.venue import Venue
 from abm.parameters import ParameterError
 from abm.recorder import Recorder, Recording
-from abm.state import FUND, Capacity, State, empty_table
+from abm.state import FUND, MOST_BLOCKS, Capacity, State, empty_table
 from abm.worlds.gas import Gas
 from abm.worlds.spot import Spot
 from abm.worlds.world import Setting, World
@@ -65,6 +65,8 @@ class PerpModel(mesa.Model):
         n_accounts = sum(group.accounts(n_markets) for group in population) + spare_accounts
         if n_accounts == 0:
             raise ParameterError(["population: nobody trades; add a cohort or spare_accounts"])
+        if not 0 < blocks <= MOST_BLOCKS:
+            raise ParameterError([f"PerpModel.blocks: {blocks:,} is not in [1, {MOST_BLOCKS:,}]"])
         houses = venue.clearing.houses(n_markets)
         self._traders = n_accounts
         self.state = State(
@@ -266,6 +268,12 @@ class PerpModel(mesa.Model):
     def frames(self) -> dict[str, pl.DataFrame]:
         """The record so far, one Polars frame per table."""
         return self.recorder.frames()
+
+    def release(self) -> None:
+        """Gives the model's memory back; it cannot be used afterwards. For those who run many in one process: Mesa itself numbers
+        agents in a table of models that keeps every one of them alive."""
+        vars(self).clear()
+        getattr(mesa.Agent, "_ids", {}).pop(self, None)
 
 
 def roomy(n_accounts: int) -> Capacity:

@@ -26,6 +26,7 @@ INTERPRETED = os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0")
 NOBODY = -1  # an account, order, keeper or market that is not there
 NEVER = 2**62  # an expiry that never comes
 NOT_YET = -1  # a block that has not happened
+MOST_BLOCKS = 2**31 - 1  # of a run: some blocks are kept in 32 bits
 
 # Kinds of transaction.
 PLACE = 0  # limit order: rests unless it is immediate-or-cancel
@@ -109,26 +110,34 @@ BAR_FUNDING = 4
 BAR_RISK = 8  # only orders that reduce a position; whoever holds the market may not withdraw
 BAR_TRIGGERS = 16  # conditional orders wait
 
+# Three cache lines an account: what valuing reads and writes, what fills and liquidations touch, where the money went.
 ACCOUNT = np.dtype(
     [
-        # what valuing every account in every block reads and writes: one cache line
+        # what valuing every account in every block reads and writes
         ("collateral", "f8"),  # USD on the venue, negative when more is owed than was paid in
         ("equity", "f8"),  # USD, collateral + positions at mark, as last assessed
         ("maintenance_margin", "f8"),  # USD, as last assessed
         ("initial_margin", "f8"),  # USD, as last assessed
-        ("below_maintenance_since", "i8"),  # block in which equity fell below maintenance margin, NOT_YET when healthy
-        ("below_zero_since", "i8"),  # block in which equity fell below zero, NOT_YET otherwise
+        ("below_maintenance_since", "i4"),  # block in which equity fell below maintenance margin, NOT_YET when healthy
+        ("below_zero_since", "i4"),  # block in which equity fell below zero, NOT_YET otherwise
         ("open_orders", "i4"),  # resting orders
         ("first_order", "i4"),  # head of the chain of resting orders, or NOBODY
         ("isolated_market", "i2"),  # the only market this account may hold, or NOBODY for cross margin
         ("house", "i2"),  # 1: the venue's own, the other side of everybody's trades; needs no margin and is never liquidated
         ("latency", "i4"),  # blocks between a decision and its arrival at the venue
-        # touched by every fill
+        ("owner", "i4"),  # trader this account belongs to; cross margin: one account per owner
+        ("cohort", "i4"),  # cohort number
+        # touched by fills
         ("fees", "f8"),  # USD of trading fees received (negative: paid)
         ("taker_fee", "f8"),  # fraction of notional
         ("maker_fee", "f8"),  # fraction of notional, negative: rebate
         ("taker_volume", "f8"),  # USD since the fee window opened
         ("maker_volume", "f8"),  # USD since the fee window opened
+        # liquidation allowance
+        ("limits_block", "i4"),  # block that the two fields below belong to
+        ("portion_block", "i4"),  # block in which the first portion was closed since it fell below maintenance margin, or NOT_YET
+        ("used_notional", "f8"),  # USD liquidated in block `limits_block`
+        ("used_insurance", "f8"),  # USD the fund lost on this account in block `limits_block`
         # where the money came from and went, USD since the start
         ("net_deposits", "f8"),  # paid in less paid out
         ("funding", "f8"),  # funding received
@@ -137,14 +146,7 @@ ACCOUNT = np.dtype(
         ("socialised", "f8"),  # other accounts' losses borne (negative), own losses borne by others (positive)
         ("gas", "f8"),  # paid for gas out of an outside wallet (positive: paid)
         ("rewards", "f8"),  # keeper rewards received
-        # liquidation allowance
-        ("used_notional", "f8"),  # USD liquidated in block `limits_block`
-        ("used_insurance", "f8"),  # USD the fund lost on this account in block `limits_block`
-        ("limits_block", "i8"),  # block that the two fields above belong to
-        ("portion_block", "i8"),  # block in which the first portion was closed since it fell below maintenance margin, or NOT_YET
-        ("margin_freed", "f8"),  # USD of margin shortage covered by portions since then
-        ("owner", "i4"),  # trader this account belongs to; cross margin: one account per owner
-        ("cohort", "i4"),  # cohort number
+        ("margin_freed", "f8"),  # USD of margin shortage covered by liquidated portions since `portion_block`
     ],
     align=True,
 )

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import mesa
 import polars as pl
 
 from abm.lab.cells import Cell
@@ -15,9 +14,8 @@ from abm.lab.gathering import Facts, facts_of, tables_of
 from abm.lab.plan import Part, Plan, Run, simulator_digest, with_seed
 from abm.lab.run_rows import DONE, FAILED, RUNS, run_rows, with_outcomes
 from abm.lab.traceback_text import traceback_text
-from abm.model import PerpModel
 
-__all__ = ["DONE", "FAILED", "Ended", "PartTask", "compute_part", "release", "task_of"]
+__all__ = ["DONE", "FAILED", "Ended", "PartTask", "compute_part", "task_of"]
 
 
 @dataclass(frozen=True)
@@ -102,13 +100,7 @@ def _run(task: PartTask, run: Run, facts: list[Facts]) -> Ended:
         return Ended(run, FAILED, traceback_text(error, task.beside), model.block if model is not None and model.block > 0 else 0)
     finally:
         if model is not None:
-            release(model)
-
-
-def release(model: PerpModel) -> None:
-    """Gives the memory of a model back at once: Mesa holds on to every model for as long as the process lives."""
-    vars(model).clear()
-    getattr(mesa.Agent, "_ids", {}).pop(model, None)
+            model.release()
 
 
 def _row(task: PartTask, ended: Ended) -> tuple[Any, ...]:

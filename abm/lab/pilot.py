@@ -6,7 +6,6 @@ import time
 from dataclasses import dataclass
 
 from abm.lab.gathering import facts_of, tables_of
-from abm.lab.part import release
 from abm.lab.part_files import parquet
 from abm.lab.plan import Plan, account_blocks
 
@@ -50,7 +49,7 @@ def measure(plan: Plan, seconds: float = SECONDS) -> Pilot:
     cell = plan.cells[0]
     experiment = plan.experiment(0)
     tables = plan.sweep.table.tables
-    release(experiment.model().run(min(WARM_UP, experiment.blocks)))
+    experiment.model().run(min(WARM_UP, experiment.blocks)).release()
     clock = time.perf_counter()
     model = experiment.model()
     built = time.perf_counter() - clock
@@ -59,7 +58,7 @@ def measure(plan: Plan, seconds: float = SECONDS) -> Pilot:
     blocks = model.block + 1
     ran = time.perf_counter() - clock - built
     made = tables_of([facts_of(0, model, tables)], tables, plan.symbols, plan.cohorts)
-    release(model)
+    model.release()
     scale = experiment.blocks / blocks
     stored = sum(len(parquet(table, True)) - len(parquet(table.clear(), True)) for table in made.values())
     sizes = [account_blocks(each.experiment) for each in plan.cells]

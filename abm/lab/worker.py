@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from abm.lab.errors import InputError
-from abm.lab.part import PartTask, compute_part, release
+from abm.lab.part import PartTask, compute_part
 from abm.lab.part_files import write_part
 from abm.lab.plan import simulator_digest, with_seed
 from abm.lab.plan_record import PLAN
@@ -60,7 +60,7 @@ def try_run(beside: str, sources: str, folder: str, payload: bytes, number: int)
     with contextlib.suppress(Exception):  # an exception is a row, not a death
         model = with_seed(task.cells[run.cell].experiment, run.seed).model()
         model.run()
-        release(model)
+        model.release()
     return number
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 import mesa
 import numpy as np
 import pytest
@@ -104,3 +107,13 @@ def test_an_isolated_only_market_has_a_fund_of_its_own() -> None:
     model = abm.PerpModel(replace(venue, listings=listings), abm.Diffusion(), [group], blocks=50, seed=1, check=True).run()
     assert model.state.funds["balance"].tolist() == [1_000_000.0, 5_000.0]
     assert model.state.markets["fund"].tolist() == [0, 0, 1]
+
+
+def test_a_released_model_is_gone() -> None:
+    model = small_model()
+    model.run(2)
+    reference = weakref.ref(model)
+    model.release()
+    del model
+    gc.collect()
+    assert reference() is None
