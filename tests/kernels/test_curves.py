@@ -8,7 +8,7 @@ from itertools import pairwise
 import numba
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from abm.kernels import curves, pools
@@ -52,6 +52,7 @@ def test_what_the_curve_owes_is_what_closing_everything_brings(base, share, peg,
     owed = curves.owed_on_curve(base, sqrt_k, peg, net)
     assert owed == pytest.approx(curves.closing_value(quote, base, peg, net), rel=1e-9, abs=1e-9 * quote * peg)
     assert owed == pytest.approx(peg * (quote - curves.terminal_quote(base, sqrt_k, net)), rel=1e-6, abs=1e-6 * quote * peg)
+    assume(scale + share > 0.1)  # a pool scaled to fewer coins than its traders are short cannot be closed against
     after = curves.owed_on_curve(base * scale, sqrt_k * scale, peg, net)
     assert owed + curves.scale_cost(base, sqrt_k, peg, net, scale) == pytest.approx(after, rel=1e-9, abs=1e-9 * quote * peg)
 
