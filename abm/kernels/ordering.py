@@ -11,8 +11,10 @@ from abm.kernels.random import words
 from abm.state import CANCEL, CANCEL_ALL, CANCEL_CONDITIONALS
 
 FEW = 40  # up to here an insertion sort is faster
-DIGIT_BITS = 11
-DIGITS = 1 << DIGIT_BITS
+MANY = 4096  # from here on few passes over wide digits are faster than more passes over narrow ones
+NARROW_BITS = 8
+WIDE_BITS = 11
+DIGITS = 1 << WIDE_BITS
 KEY_BITS = 55
 FEE_RANKS = 1 << 22
 
@@ -42,29 +44,35 @@ def sort_few(keys, rows, count):
 
 
 @inline
-def sort_many(keys, rows, count, histogram):
-    """Stable radix sort of `rows[0, :count]` by `keys[0, :count]`; row 1 of both is scratch. Digits that are all alike are skipped."""
+def sort_many(keys, rows, count, histogram, bits, differing):
+    """Stable radix sort of `rows[0, :count]` by the KEY_BITS of `keys[0, :count]`; row 1 of both is scratch.
+
+    bits: width of a digit. differing: bits in which not all keys agree; digits without such a bit are skipped.
+    """
+    digits = 1 << bits
+    mask = np.uint64(digits - 1)
     source = 0
-    for shift in range(0, KEY_BITS, DIGIT_BITS):
-        for d in range(DIGITS):
-            histogram[d] = 0
-        for a in range(count):
-            histogram[np.int64(keys[source, a] >> np.uint64(shift)) & (DIGITS - 1)] += 1
-        if histogram[np.int64(keys[source, 0] >> np.uint64(shift)) & (DIGITS - 1)] == count:
-            continue
-        total = 0
-        for d in range(DIGITS):
-            here = histogram[d]
-            histogram[d] = total
-            total += here
-        target = 1 - source
-        for a in range(count):
-            d = np.int64(keys[source, a] >> np.uint64(shift)) & (DIGITS - 1)
-            position = histogram[d]
-            histogram[d] = position + 1
-            keys[target, position] = keys[source, a]
-            rows[target, position] = rows[source, a]
-        source = target
+    shift = np.uint64(0)
+    while differing >> shift != np.uint64(0):
+        if (differing >> shift) & mask != np.uint64(0):
+            for d in range(digits):
+                histogram[d] = 0
+            for a in range(count):
+                histogram[np.int64((keys[source, a] >> shift) & mask)] += 1
+            total = 0
+            for d in range(digits):
+                here = histogram[d]
+                histogram[d] = total
+                total += here
+            target = 1 - source
+            for a in range(count):
+                d = np.int64((keys[source, a] >> shift) & mask)
+                position = histogram[d]
+                histogram[d] = position + 1
+                keys[target, position] = keys[source, a]
+                rows[target, position] = rows[source, a]
+            source = target
+        shift += np.uint64(bits)
     if source == 1:
         for a in range(count):
             rows[0, a] = rows[1, a]
@@ -82,6 +90,7 @@ def arrange_transactions(venue, transactions, sequence, sort_keys, histogram, ke
         raise RuntimeError("more transactions in one block than the venue has room for; raise Capacity.transactions")
     block = venue[0].block
     count = 0
+    differing = np.uint64(0)
     for t in range(venue[0].transactions):
         if transactions[t].arrives <= block:
             w0, _, _, _ = words(key, block, transactions[t].account, 0)
@@ -93,10 +102,11 @@ def arrange_transactions(venue, transactions, sequence, sort_keys, histogram, ke
                 if kind != CANCEL and kind != CANCEL_ALL and kind != CANCEL_CONDITIONALS:
                     rank |= np.uint64(1) << np.uint64(54)
             sort_keys[0, count] = rank
+            differing |= rank ^ sort_keys[0, 0]
             sequence[0, count] = t
             count += 1
     if count <= FEW:
         sort_few(sort_keys, sequence, count)
     else:
-        sort_many(sort_keys, sequence, count, histogram)
+        sort_many(sort_keys, sequence, count, histogram, NARROW_BITS if count < MANY else WIDE_BITS, differing)
     return count

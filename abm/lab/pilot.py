@@ -42,7 +42,7 @@ class Pilot:
 
 
 def measure(plan: Plan, seconds: float = SECONDS) -> Pilot:
-    """Runs the first configuration with the first seed, or as many of its blocks as fit into `seconds`, and scales up.
+    """Runs the first configuration with the first seed, or as many of its blocks as fit into `seconds` (CHUNK at least), and scales up.
 
     Raises what the run raises.
     """
@@ -53,9 +53,10 @@ def measure(plan: Plan, seconds: float = SECONDS) -> Pilot:
     clock = time.perf_counter()
     model = experiment.model()
     built = time.perf_counter() - clock
-    while model.block + 1 < experiment.blocks and time.perf_counter() - clock < seconds:
-        model.run(min(CHUNK, experiment.blocks - model.block - 1))
-    blocks = model.block + 1
+    blocks = 0
+    while blocks == 0 or (blocks < experiment.blocks and time.perf_counter() - clock < seconds):
+        model.run(min(CHUNK, experiment.blocks - blocks))
+        blocks = model.block + 1
     ran = time.perf_counter() - clock - built
     made = tables_of([facts_of(0, model, tables)], tables, plan.symbols, plan.cohorts)
     model.release()

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from abm.kernels.ordering import DIGITS, FEE_RANKS, FEW, KEY_BITS, fee_rank, sort_few, sort_many
+from abm.kernels.ordering import DIGITS, FEE_RANKS, FEW, KEY_BITS, MANY, NARROW_BITS, WIDE_BITS, fee_rank, sort_few, sort_many
 from abm.mechanisms.ordering import Ordering, PriorityFeeOrdering, RandomOrdering
 from abm.state import CANCEL, CANCEL_ALL, CANCEL_CONDITIONALS, DEPOSIT, LIQUIDATE, NOBODY, PLACE, Capacity
 from tests.kernels.exchange import Exchange
 
 ACCOUNTS = 60
-ROOMY = Capacity(orders=8, conditionals=1, transactions=600, records=8)
+ROOMY = Capacity(orders=8, conditionals=1, transactions=MANY, records=8)
 
 
 def venue(ordering: Ordering, seed: int = 1) -> Exchange:
@@ -51,15 +51,17 @@ some_keys = st.one_of(
 @given(keys=st.lists(some_keys, min_size=1, max_size=120))
 def test_both_sorts_are_stable_sorts(keys):
     expected = np.argsort(np.array(keys, np.uint64), kind="stable").tolist()
-    table, rows = sorting_space(keys)
-    sort_many(table, rows, len(keys), np.full(DIGITS, 7, np.int64))
-    assert rows[0, : len(keys)].tolist() == expected
+    differing = np.bitwise_or.reduce(np.array(keys, np.uint64) ^ np.uint64(keys[0]))
+    for bits in (NARROW_BITS, WIDE_BITS):
+        table, rows = sorting_space(keys)
+        sort_many(table, rows, len(keys), np.full(DIGITS, 7, np.int64), bits, differing)
+        assert rows[0, : len(keys)].tolist() == expected
     table, rows = sorting_space(keys)
     sort_few(table, rows, len(keys))
     assert rows[0, : len(keys)].tolist() == expected
 
 
-@pytest.mark.parametrize("count", [1, FEW, FEW + 1, 600])
+@pytest.mark.parametrize("count", [1, FEW, FEW + 1, 600, MANY])
 def test_many_are_in_the_same_order_as_few(count):
     """The order of an account relative to another does not depend on how many transactions there are."""
     exchange = venue(RandomOrdering())
@@ -182,6 +184,6 @@ def test_only_what_has_arrived_is_executed():
 
 def test_more_transactions_than_there_is_room_for_are_an_error():
     exchange = venue(RandomOrdering())
-    exchange.state.venue["transactions"] = 601
+    exchange.state.venue["transactions"] = MANY + 1
     with pytest.raises(RuntimeError, match="raise Capacity.transactions"):
         arranged(exchange)
