@@ -277,10 +277,13 @@ class PerpModel(mesa.Model):
 
 
 def roomy(n_accounts: int) -> Capacity:
-    """Room for a population of this size in which everybody may act in every block."""
+    """Room for a population of this size in which everybody may act in every block. Small populations get small tables: thousands
+    of short runs would otherwise spend more on cleaning memory than on their first hundred blocks."""
+    small = 1 << 12
+    some = min(64 * n_accounts, 1 << 16)
     return Capacity(
-        orders=max(1 << 16, 16 * n_accounts),
-        conditionals=max(1 << 14, 4 * n_accounts),
-        transactions=max(1 << 15, 8 * n_accounts),
-        records=max(1 << 16, 8 * n_accounts),
+        orders=max(small, some, 16 * n_accounts),
+        conditionals=max(small, 4 * n_accounts),
+        transactions=max(small, some // 2, 8 * n_accounts),
+        records=max(4 * small, some, 8 * n_accounts),
     )
