@@ -18,6 +18,7 @@ PUBLIC = {
     "abm.agents.liquidity_providers": ["LiquidityProviders"],
     "abm.agents.passive": ["FixedSlippage", "Holders", "SteadyDepth", "ZeroIntelligence"],
     "abm.agents.pool_providers": ["PoolProviders"],
+    "abm.agents.range_providers": ["RangeProviders"],
     "abm.agents.scalpers": ["Scalpers"],
     "abm.agents.takers": ["Takers"],
     "abm.agents.vaults": ["ResidentVaults"],
@@ -31,6 +32,7 @@ PUBLIC = {
         "OracleMarkWithTrigger",
     ],
     "abm.mechanisms.clearing": ["Clearing", "ContinuousBook"],
+    "abm.mechanisms.concentrated_amm": ["ConcentratedAmm"],
     "abm.mechanisms.continuous_funding": ["ConvergenceFunding"],
     "abm.mechanisms.deleveraging": [
         "Deleveraging",
@@ -63,6 +65,7 @@ PUBLIC = {
     "abm.mechanisms.ordering": ["Ordering", "PriorityFeeOrdering", "RandomOrdering"],
     "abm.mechanisms.presets": ["PRESETS"],
     "abm.mechanisms.skew_funding": ["AdaptiveSkewFunding", "VelocityFunding"],
+    "abm.mechanisms.takeover_liquidation": ["TakeoverLiquidation"],
     "abm.mechanisms.twap_funding": ["DivergenceFunding", "TwapPremiumFunding"],
     "abm.mechanisms.venue": ["Venue"],
     "abm.mechanisms.virtual_amm": ["VirtualAmm"],

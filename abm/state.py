@@ -39,6 +39,8 @@ WITHDRAW = 6  # move collateral out of the venue, if margin and the withdrawal g
 DEPOSIT = 7  # move collateral into the venue
 JOIN_POOL = 8  # pay `amount` USD of the account's collateral into a market's pool, for shares of it
 LEAVE_POOL = 9  # give back `amount` shares of a market's pool, for their value in collateral
+ADD_RANGE = 10  # provide liquidity worth `amount` USD between the prices `tick` and `handle`, both in ticks
+REMOVE_RANGE = 11  # take it back: row `handle` - 1 of the ranges; 0: all that the account has in the market
 
 # Flags of an order, combined by |.
 POST_ONLY = 1
@@ -51,6 +53,7 @@ TRIGGER_ABOVE = 16  # conditional orders: trigger when the price is at or above 
 BOOK = "book"  # orders may rest
 CURVE = "curve"  # traders meet a curve of the venue's own
 POOLED = "pool"  # money can be paid into a pool that is the traders' other side
+RANGED = "range"  # liquidity can be provided in a range of prices
 
 # Market status.
 ACTIVE = 0
@@ -77,7 +80,7 @@ POOL_FULL = 16  # the venue's order memory is full
 ALREADY_LIQUIDATED = 17  # nothing of this account may be liquidated again in this block
 LIQUIDATED = 18  # resting orders of an account that is being liquidated
 NOT_OFFERED = 19  # the venue has no such thing: a resting order where traders meet a curve, a pool where there is none
-TAKEN_OVER = 20  # the position went to the backstop vault at the mark price
+TAKEN_OVER = 20  # the position changed hands at the mark price: to the backstop vault, or to the liquidator
 
 REASONS = (
     "filled",
@@ -339,6 +342,25 @@ POOL_SHARE = np.dtype(
     align=True,
 )
 
+RANGE = np.dtype(
+    [
+        ("account", "i4"),  # NOBODY: a free row
+        ("market", "i4"),
+        ("lower", "i8"),  # edge, as the venue counts them
+        ("upper", "i8"),
+        ("liquidity", "f8"),  # square root of coin x USD
+        ("lowest", "f8"),  # USD, price of the lower edge
+        ("highest", "f8"),
+        ("entry", "f8"),  # square root of the price when it was opened
+        ("settled", "f8"),  # square root of the price up to which its trades have reached the account
+        ("lots", "i8"),  # bought (> 0) or sold since it was opened, as settled: part of the account's position
+        ("fee_growth", "f8"),  # USD per unit of liquidity, as settled
+        ("fees", "f8"),  # USD earned since it was opened, as settled
+        ("opened", "i8"),  # block
+    ],
+    align=True,
+)
+
 VENUE = np.dtype(
     [
         ("block", "i8"),
@@ -402,6 +424,7 @@ LIQUIDATION_TERMS = np.dtype(
         ("at_market", "i4"),  # 1: no price limit, the account keeps the whole loss; 0: fillable price, fund covers
         ("all_markets", "i4"),  # 1: one transaction closes every position of the account; 0: one of them
         ("cancels_orders", "i4"),  # 1: resting orders of the account are cancelled first
+        ("taken_by_keeper", "i4"),  # 1: the keeper takes the position at the mark price, and needs the margin for it
     ],
     align=True,
 )
@@ -581,6 +604,7 @@ class State:
         "offers",
         "shares",
         "pools",
+        "ranges",
         "_liquidatable",
     )
 
@@ -614,6 +638,7 @@ class State:
         self.markets["open_interest_cap"] = np.inf
         self.pools: Table = empty_table(n_markets, POOL)
         self.shares: Table = empty_table((n_accounts, n_markets), POOL_SHARE)
+        self.ranges: Table = empty_table(0, RANGE)
         self.markets["insurance_left"] = np.inf
         self.margin_tiers: Table = empty_table((n_markets, 1), MARGIN_TIER)
         self.funds: Table = empty_table(1, FUND)

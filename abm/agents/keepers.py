@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from abm.agents.base import Recruits, Strategy, View
 from abm.distributions import Distribution, LogNormal, Uniform
-from abm.kernels.compiled import kernel
+from abm.kernels.behaviour import take
+from abm.kernels.compiled import inline, kernel
+from abm.kernels.curves import takeover_penalty, takeover_share
 from abm.kernels.margin import is_liquidatable
 from abm.kernels.random import four_uniforms, uniform
-from abm.kernels.transactions import submit_liquidation
+from abm.kernels.transactions import submit_takeover
 from abm.parameters import parameter
-from abm.state import NOBODY, Table
+from abm.state import NOBODY, REDUCE_ONLY, Table
 
 KEEPER = [
     ("wait", "f8"),  # mean blocks between scans
@@ -27,10 +30,61 @@ KEEPER = [
     ("budget", "f8"),  # USD of gas it may still spend
     ("gas", "f8"),  # gas it had paid when it last looked
     ("offline", "i8"),  # scans at which work was there and did not pay
+    ("leverage", "f8"),  # notional of positions taken over per USD of equity, at most
 ]
 FORGETTING = 0.05  # share of past experience that fades with every scan in which something was sent
 OPTIMISM = 20.0  # transactions' worth of success it believes in before it has tried
 CURIOSITY = 0.02  # probability of trying once more what no longer seems to pay
+
+
+@inline
+def takeover_target(accounts, positions, markets, terms, i, target, room):
+    """What keeper i could take over from an account: (market or NOBODY, lots, USD of reward, USD that selling it again costs).
+
+    Its largest position, or the part of it that the rule gives and `room` USD carry; sold at once at the best price, with the fee.
+    """
+    k = NOBODY
+    largest = total = 0.0
+    for j in range(markets.shape[0]):
+        notional = abs(positions[target, j].lots) * markets[j].lot * markets[j].mark
+        total += notional
+        if notional > largest:
+            largest = notional
+            k = j
+    if k == NOBODY:
+        return NOBODY, 0, 0.0, 0.0
+    share = takeover_share(largest, total, accounts[target].equity, accounts[target].maintenance_margin, terms[0].min_notional)
+    notional = min(share * largest, room)
+    lots = int(notional / (markets[k].lot * markets[k].mark) + 1e-9)
+    notional = lots * markets[k].lot * markets[k].mark
+    _, reward = takeover_penalty(notional, terms[0].max_fee, accounts[target].equity)
+    exit_tick = markets[k].best_bid if positions[target, k].lots > 0 else markets[k].best_ask
+    if lots <= 0 or exit_tick <= 0 or exit_tick >= markets[k].ticks:
+        return NOBODY, 0, 0.0, 0.0
+    worse = (markets[k].mark - exit_tick * markets[k].tick) / markets[k].mark
+    return k, lots, reward, notional * ((worse if positions[target, k].lots > 0 else -worse) + accounts[i].taker_fee)
+
+
+@inline
+def carried_notional(positions, markets, i):
+    """USD at mark of all positions of account i."""
+    total = 0.0
+    for k in range(markets.shape[0]):
+        total += abs(positions[i, k].lots) * markets[k].lot * markets[k].mark
+    return total
+
+
+@kernel
+def sell_taken_positions(venue, positions, markets, transactions, members, reach, key):
+    """Members that look in this block close what they have taken over, as far as the book goes within `reach` of its best price."""
+    block = venue[0].block
+    for j in range(members.shape[0]):
+        if members[j].wait > 0.0 and uniform(key, block, j, 2) >= -math.expm1(-1.0 / members[j].wait):
+            continue
+        for k in range(markets.shape[0]):
+            i = members[j].row + k * members[j].stride
+            if positions[i, k].lots != 0:
+                take(venue, transactions, markets, i, k, -positions[i, k].lots, reach, REDUCE_ONLY, members[j].latency)
 
 
 @kernel
@@ -39,7 +93,8 @@ def decide_keepers(venue, accounts, positions, markets, transactions, members, w
 
     Expected profit = success share x (reward fraction x what one transaction may close + reward each) - gas. The success share is
     what was won lately over what could have been won, so that crowded keepers stop competing for crumbs. Nobody looks at the book
-    first: whether it can take the position is the venue's business.
+    first: whether it can take the position is the venue's business. Where the keeper has to take the position over, it does look: expected
+    profit is then its part of the penalty less what selling the position again costs, and its own money limits what it takes.
     """
     if venue[0].liquidatable == 0:
         return
@@ -70,6 +125,7 @@ def decide_keepers(venue, accounts, positions, markets, transactions, members, w
                     count += 1
         start = int(u1 * count)
         tempted = False
+        room = members[j].leverage * max(accounts[i].equity, 0.0) - carried_notional(positions, markets, i)
         for step in range(count):
             if sent >= members[j].most or members[j].budget < (sent + 1) * gas:
                 break
@@ -89,13 +145,23 @@ def decide_keepers(venue, accounts, positions, markets, transactions, members, w
                 continue
             if terms[0].all_markets == 0:
                 closable /= open_positions
-            reward = terms[0].reward * closable + terms[0].fixed_reward
+            market = NOBODY
+            lots = 0
+            part = cost = 0.0
+            if terms[0].taken_by_keeper != 0:
+                market, lots, part, cost = takeover_target(accounts, positions, markets, terms, i, target, room)
+                if market == NOBODY:
+                    continue
+                closable = lots * markets[market].lot * markets[market].mark
+            reward = terms[0].reward * closable + terms[0].fixed_reward + part
             tempted = True
-            worth_trying = reward >= gas * (1.0 + members[j].margin)
-            pays = success * reward >= gas * (1.0 + members[j].margin)
+            worth_trying = reward >= cost + gas * (1.0 + members[j].margin)
+            pays = success * (reward - cost) >= gas * (1.0 + members[j].margin)
             if not pays and not (worth_trying and uniform(key, block, j, 1) < CURIOSITY):
                 continue
-            submit_liquidation(venue, transactions, i, target, NOBODY, gas, members[j].latency)
+            account = i if market == NOBODY else i + market * members[j].stride
+            submit_takeover(venue, transactions, account, target, market, lots, gas, members[j].latency)
+            room -= closable
             sent += 1
             hoped += reward
         if sent > 0:
@@ -105,16 +171,31 @@ def decide_keepers(venue, accounts, positions, markets, transactions, members, w
             members[j].offline += 1
 
 
+class KeeperMemory(NamedTuple):
+    """Members, scratch space for the accounts to be liquidated, whether positions are taken over, and their stream."""
+
+    members: Table
+    work: NDArray[np.int64]
+    takes_over: bool
+    key: np.uint64
+
+
 @dataclass(frozen=True, kw_only=True)
 class Keepers(Strategy):
-    """Liquidation bots, paid by the venue's enforcement rule; where the protocol liquidates by itself they earn nothing."""
+    """Liquidation bots, paid by the venue's enforcement rule; where the protocol liquidates by itself they earn nothing.
+
+    Where the liquidator has to take the position over, they do so with their own money, up to `leverage` times their equity, for their part
+    of the penalty, and sell it on the venue when they next look, no further than `reach` beyond its best price.
+    """
 
     scan_seconds: Distribution | float = parameter(LogNormal(median=2.0, sigma=0.5), unit="seconds between scans, mean", least=0.0)
     most_per_scan: Distribution | float = parameter(20.0, unit="transactions", least=1.0)
     profit_margin: Distribution | float = parameter(Uniform(low=0.0, high=1.0), unit="expected profit per USD of gas", least=0.0)
     gas_budget: Distribution | float = parameter(1e9, unit="USD", least=0.0)
+    leverage: Distribution | float = parameter(4.0, unit="notional of positions taken over, times equity, at most", least=0.0)
+    reach: float = parameter(0.01, unit="fraction beyond the best price", least=0.0, most=1.0, about="of orders that sell them")
 
-    def init(self, recruits: Recruits) -> tuple[Table, NDArray[np.int64], np.uint64]:
+    def init(self, recruits: Recruits) -> KeeperMemory:
         state = recruits.state
         wait = recruits.draw("scan", self.scan_seconds) / state.seconds_per_block
         table = recruits.table(KEEPER)
@@ -122,13 +203,17 @@ class Keepers(Strategy):
         table["most"] = np.rint(recruits.draw("most", self.most_per_scan))
         table["margin"] = recruits.draw("margin", self.profit_margin)
         table["budget"] = recruits.draw("budget", self.gas_budget)
-        return table, np.zeros(state.n_accounts, np.int64), recruits.key("keepers")
+        table["leverage"] = recruits.draw("leverage", self.leverage)
+        takes_over = bool(state.liquidation_terms["taken_by_keeper"][0])
+        return KeeperMemory(table, np.zeros(state.n_accounts, np.int64), takes_over, recruits.key("keepers"))
 
-    def decide(self, view: View, memory: tuple[Table, NDArray[np.int64], np.uint64]) -> None:
+    def decide(self, view: View, memory: KeeperMemory) -> None:
         state = view.state
+        if memory.takes_over:
+            sell_taken_positions(state.venue, state.positions, state.markets, state.transactions, memory.members, self.reach, memory.key)
         if not state.somebody_to_liquidate:
             return
-        members, work, key = memory
         decide_keepers(
-            state.venue, state.accounts, state.positions, state.markets, state.transactions, members, work, state.liquidation_terms, key
-        )
+            state.venue, state.accounts, state.positions, state.markets, state.transactions, memory.members, memory.work,
+            state.liquidation_terms, memory.key,
+        )  # fmt: skip

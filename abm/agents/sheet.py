@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from abm.state import (
+    ADD_RANGE,
     CANCEL_ALL,
     CANCEL_CONDITIONALS,
     CONDITIONAL,
@@ -19,6 +20,7 @@ from abm.state import (
     PLACE,
     POST_ONLY,
     REDUCE_ONLY,
+    REMOVE_RANGE,
     TRIGGER_ABOVE,
     TRIGGER_ON_MARK,
     WITHDRAW,
@@ -102,6 +104,22 @@ class OrderSheet:
         """Asks the venue to liquidate account `target`, at `fee` USD of gas."""
         self._append(self._members(who), LIQUIDATE, NOBODY, 0, 0, 0, 0, NEVER, 0.0, target, fee)
 
+    def add_range(self, who: Mask, market: int, low: Numbers, high: Numbers, amount: Numbers) -> None:
+        """Provides liquidity worth `amount` USD between the prices `low` and `high` (USD), where the venue takes ranges."""
+        row = self._state.markets[market]
+        members = self._members(who)
+        values = [np.broadcast_to(np.asarray(value, np.float64), self._rows.shape)[members] for value in (low, high, amount)]
+        if not all(np.isfinite(value).all() for value in values):
+            raise ValueError("prices and amounts must be finite")
+        tick, highest = float(row["tick"]), int(row["ticks"]) - 1
+        lows = np.array([min(max(ticks_below(price, tick), 1), highest) for price in values[0].tolist()], np.int64)
+        highs = np.array([min(max(ticks_above(price, tick), 1), highest) for price in values[1].tolist()], np.int64)
+        self._append(members, ADD_RANGE, market, 0, 0, lows, 0, NEVER, values[2], NOBODY, 0.0, highs)
+
+    def remove_ranges(self, who: Mask, market: int) -> None:
+        """Takes all liquidity in ranges of a market back; what it has bought or sold stays as a position."""
+        self._append(self._members(who), REMOVE_RANGE, market, 0, 0, 0, 0, NEVER, 0.0, NOBODY, 0.0)
+
     def deposit(self, who: Mask, amount: Numbers) -> None:
         """Pays `amount` USD from outside into the account (isolated margin: into the first market's)."""
         self._money(who, DEPOSIT, amount)
@@ -147,7 +165,7 @@ class OrderSheet:
 
     def _append(
         self, members: NDArray[np.int64], kind: int, market: int, side: Any, flags: int, tick: Any, lots: Any, expires: int,
-        amount: Any, target: int, fee: float,
+        amount: Any, target: int, fee: float, handle: Any = 0,
     ) -> None:  # fmt: skip
         state = self._state
         first = int(state.venue["transactions"][0])
@@ -166,7 +184,7 @@ class OrderSheet:
         rows["tick"] = tick
         rows["lots"] = lots
         rows["expires"] = expires
-        rows["handle"] = 0
+        rows["handle"] = handle
         rows["amount"] = amount
         rows["fee"] = fee
         rows["submitted"] = block

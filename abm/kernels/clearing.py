@@ -11,6 +11,15 @@ import math
 
 from abm.kernels.book import end_order, remove_order, rest_order, would_be_collateralised
 from abm.kernels.compiled import inline, kernel
+from abm.kernels.execution import (
+    choose_position,
+    may_change,
+    may_hold,
+    notional_at_mark,
+    record_liquidation,
+    reward_keeper,
+    start_limits,
+)
 from abm.kernels.liquidation import (
     allowance_left,
     bankruptcy_quote_change,
@@ -19,26 +28,23 @@ from abm.kernels.liquidation import (
     fund_delta,
     liquidation_size,
 )
+from abm.kernels.liquidator import take_position
 from abm.kernels.margin import (
     account_risk,
-    account_risk_after,
     is_liquidatable,
     open_interest_change,
     position_margin,
-    transition_result,
 )
 from abm.kernels.portions import (
     coins_to_cover_shortage,
     coverable_share,
     fund_fee_of_liquidation,
-    keeper_reward,
     liquidatable_in_window,
     lots_in_window,
     passed_in_block,
     ramped_liquidator_fee,
     remember_liquidated,
 )
-from abm.kernels.random import uniform
 from abm.kernels.takeover import change_position, could_take_over, hand_over, is_taken_over, richest_of_cohort
 from abm.kernels.tape import record_fill
 from abm.state import (
@@ -99,29 +105,6 @@ def settle_rounding(accounts, positions, funds, fund, i, value):
     accounts[i].collateral = 0.0
     accounts[i].liquidation -= dust
     funds[fund].balance += dust
-
-
-@inline
-def may_hold(venue, accounts, positions, markets, i, k):
-    """Whether isolation lets account i hold market k: an isolated account only its own, an isolated-only market only alone."""
-    only = accounts[i].isolated_market
-    if only != NOBODY and only != k:
-        return False
-    if venue[0].isolated_markets > 0:
-        for j in range(positions.shape[1]):
-            if j != k and positions[i, j].lots != 0 and (markets[j].isolated_only != 0 or markets[k].isolated_only != 0):
-                return False
-    return True
-
-
-@inline
-def may_change(accounts, positions, markets, margin_tiers, i, k, lots, cash, interest):
-    """Whether account i passes the collateral test for `lots` more of market k and `cash` USD more collateral."""
-    equity, initial, maintenance = account_risk_after(accounts, positions, markets, margin_tiers, i, k, lots, cash, interest)
-    if equity >= initial:
-        return True
-    before, initial_before, maintenance_before = account_risk(accounts, positions, markets, margin_tiers, i)
-    return transition_result(before, initial_before, maintenance_before, equity, initial, maintenance) == 0
 
 
 @inline
@@ -335,91 +318,6 @@ def place(
     if rest_order(venue, accounts, markets, levels, bitmap, orders, expiry, i, k, side, tick, lots, flags, expires) == NOBODY:
         return POOL_FULL, lots
     return FILLED, 0
-
-
-@inline
-def choose_position(venue, positions, i, wanted, key):
-    """The market to liquidate: the wanted one if it is still open to it, else one drawn among those not yet tried in this block."""
-    block = venue[0].block
-    open_markets = 0
-    for j in range(positions.shape[1]):
-        if positions[i, j].lots != 0 and positions[i, j].liquidated_block != block:
-            if j == wanted:
-                return j
-            open_markets += 1
-    if open_markets == 0:
-        return NOBODY
-    chosen = int(uniform(key, block, i, 0) * open_markets)
-    for j in range(positions.shape[1]):
-        if positions[i, j].lots != 0 and positions[i, j].liquidated_block != block:
-            if chosen == 0:
-                return j
-            chosen -= 1
-    return NOBODY
-
-
-@inline
-def record_liquidation(venue, accounts, liquidations, i, keeper, k, submitted, equity, maintenance, result):
-    """Opens the record of a liquidation that has not closed anything yet; returns its row, which may lie beyond the table."""
-    n = venue[0].liquidations
-    venue[0].liquidations = n + 1
-    if n < liquidations.shape[0]:
-        liquidations[n].block = venue[0].block
-        liquidations[n].trigger_block = accounts[i].below_maintenance_since
-        liquidations[n].submitted_block = submitted
-        liquidations[n].account = i
-        liquidations[n].keeper = keeper
-        liquidations[n].market = k
-        liquidations[n].result = result
-        liquidations[n].side = 0
-        liquidations[n].lots = 0
-        liquidations[n].lots_wanted = 0
-        liquidations[n].fills = 0
-        liquidations[n].price = 0.0
-        liquidations[n].mark = 0.0
-        liquidations[n].index = 0.0
-        liquidations[n].fillable_price = 0.0
-        liquidations[n].bankruptcy_price = 0.0
-        liquidations[n].notional = 0.0
-        liquidations[n].fund_delta = 0.0
-        liquidations[n].reward = 0.0
-        liquidations[n].equity_before = equity
-        liquidations[n].maintenance_margin_before = maintenance
-        liquidations[n].leverage_before = 0.0
-    return n
-
-
-@inline
-def reward_keeper(venue, accounts, funds, fund, keeper, terms, notional, gas):
-    """Pays a keeper for closing `notional` USD at `gas` USD out of the fund, as far as it has money; returns USD."""
-    if keeper == NOBODY:
-        return 0.0
-    reward = terms[0].reward * notional + terms[0].fixed_reward
-    if venue[0].reward_covers_gas != 0:
-        reward = keeper_reward(gas, terms[0].reward * notional, terms[0].fixed_reward, venue[0].reward_profit, venue[0].reward_most)
-    reward = min(reward, max(funds[fund].balance, 0.0))
-    funds[fund].balance -= reward
-    accounts[keeper].collateral += reward
-    accounts[keeper].rewards += reward
-    return reward
-
-
-@inline
-def start_limits(venue, accounts, i):
-    """Opens this block's liquidation allowance of account i, unless it is open already."""
-    if accounts[i].limits_block != venue[0].block:
-        accounts[i].limits_block = venue[0].block
-        accounts[i].used_notional = 0.0
-        accounts[i].used_insurance = 0.0
-
-
-@inline
-def notional_at_mark(positions, markets, i):
-    """USD of all positions of account i at mark prices, long or short."""
-    total = 0.0
-    for j in range(positions.shape[1]):
-        total += abs(positions[i, j].lots) * markets[j].lot * markets[j].mark
-    return total
 
 
 @inline
@@ -743,6 +641,16 @@ def clear_transactions(
             target = int(transactions[t].target)
             if target < 0 or target >= accounts.shape[0]:
                 result = OUT_OF_RANGE
+            elif terms[0].taken_by_keeper != 0:
+                equity, _, maintenance = account_risk(accounts, positions, markets, margin_tiers, target)
+                if terms[0].cancels_orders != 0 and is_liquidatable(equity, maintenance):
+                    cancel_resting(
+                        venue, accounts, markets, levels, bitmap, orders, expiry, ended_orders, target, NOBODY, LIQUIDATED, LIQUIDATE
+                    )
+                result = take_position(
+                    venue, accounts, positions, markets, margin_tiers, funds, liquidations, terms, target, i, k, left,
+                    transactions[t].submitted, transactions[t].fee, key,
+                )  # fmt: skip
             else:
                 result = liquidate(
                     venue, accounts, positions, markets, margin_tiers, funds, levels, bitmap, orders, expiry, fills, ended_orders,

@@ -11,11 +11,10 @@ import math
 import numpy as np
 
 from abm.kernels.book import rest_order
-from abm.kernels.clearing import (
-    carry_out_anywhere,
+from abm.kernels.clearing import carry_out_anywhere, finish_transaction, keep_pending
+from abm.kernels.compiled import inline, kernel
+from abm.kernels.execution import (
     choose_position,
-    finish_transaction,
-    keep_pending,
     may_change,
     may_hold,
     notional_at_mark,
@@ -23,9 +22,9 @@ from abm.kernels.clearing import (
     reward_keeper,
     start_limits,
 )
-from abm.kernels.compiled import inline, kernel
 from abm.kernels.house import interest_after, settle_with_house, withdraw_quotes
 from abm.kernels.liquidation import allowance_left, bankruptcy_price, liquidation_size
+from abm.kernels.liquidator import take_position
 from abm.kernels.margin import account_risk, is_liquidatable, position_margin
 from abm.kernels.pools import (
     borrowing_rate,
@@ -463,6 +462,11 @@ def clear_in_pools(
             target = int(transactions[t].target)
             if target < 0 or target >= accounts.shape[0]:
                 result = OUT_OF_RANGE
+            elif liquidation_terms[0].taken_by_keeper != 0:
+                result = take_position(
+                    venue, accounts, positions, markets, margin_tiers, funds, liquidations, liquidation_terms, target, i, k, left,
+                    transactions[t].submitted, transactions[t].fee, key,
+                )  # fmt: skip
             else:
                 result = liquidate_in_pool(
                     venue, accounts, positions, markets, margin_tiers, funds, fills, liquidations, pools, terms, liquidation_terms,

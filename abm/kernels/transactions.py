@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 from abm.kernels.compiled import inline
-from abm.state import CANCEL_ALL, CANCEL_CONDITIONALS, CONDITIONAL, IMMEDIATE_OR_CANCEL, LIQUIDATE, NEVER, NOBODY, PLACE
+from abm.state import (
+    ADD_RANGE,
+    CANCEL_ALL,
+    CANCEL_CONDITIONALS,
+    CONDITIONAL,
+    IMMEDIATE_OR_CANCEL,
+    LIQUIDATE,
+    NEVER,
+    NOBODY,
+    PLACE,
+    REMOVE_RANGE,
+)
 
 
 @inline
@@ -65,6 +76,24 @@ def submit_cancel_conditionals(venue, transactions, i, k, latency):
 def submit_liquidation(venue, transactions, keeper, target, k, fee, latency):
     """Asks the venue to liquidate `target` (market k, or NOBODY: the venue chooses), at `fee` USD of gas."""
     submit(venue, transactions, LIQUIDATE, keeper, k, 0, 0, target, 0, 0, NEVER, 0, 0.0, fee, latency)
+
+
+@inline
+def submit_takeover(venue, transactions, keeper, target, k, lots, fee, latency):
+    """Asks the venue to hand up to `lots` of `target`'s position in market k over to the keeper, at `fee` USD of gas."""
+    submit(venue, transactions, LIQUIDATE, keeper, k, 0, 0, target, 0, lots, NEVER, 0, 0.0, fee, latency)
+
+
+@inline
+def submit_add_range(venue, transactions, i, k, low, high, amount, latency):
+    """Provides liquidity worth `amount` USD between two prices, in ticks of market k."""
+    submit(venue, transactions, ADD_RANGE, i, k, 0, 0, NOBODY, low, 0, NEVER, high, amount, 0.0, latency)
+
+
+@inline
+def submit_remove_ranges(venue, transactions, i, k, latency):
+    """Takes all liquidity of the account in ranges of market k back."""
+    submit(venue, transactions, REMOVE_RANGE, i, k, 0, 0, NOBODY, 0, 0, NEVER, 0, 0.0, 0.0, latency)
 
 
 @inline

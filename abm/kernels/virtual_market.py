@@ -11,18 +11,7 @@ import math
 import numpy as np
 
 from abm.kernels.book import rest_order
-from abm.kernels.clearing import (
-    carry_out_anywhere,
-    choose_position,
-    finish_transaction,
-    keep_pending,
-    may_change,
-    may_hold,
-    notional_at_mark,
-    record_liquidation,
-    reward_keeper,
-    start_limits,
-)
+from abm.kernels.clearing import carry_out_anywhere, finish_transaction, keep_pending
 from abm.kernels.compiled import inline, kernel
 from abm.kernels.curves import (
     affordable_peg,
@@ -40,8 +29,18 @@ from abm.kernels.curves import (
     scaled_reserves,
     terminal_quote,
 )
+from abm.kernels.execution import (
+    choose_position,
+    may_change,
+    may_hold,
+    notional_at_mark,
+    record_liquidation,
+    reward_keeper,
+    start_limits,
+)
 from abm.kernels.house import interest_after, pay_fund, settle_with_house, withdraw_quotes
 from abm.kernels.liquidation import allowance_left, bankruptcy_price, fund_can_cover, liquidation_size
+from abm.kernels.liquidator import take_position
 from abm.kernels.margin import account_risk, is_liquidatable, position_margin
 from abm.state import (
     ACTIVE,
@@ -419,6 +418,11 @@ def clear_on_curves(
             target = int(transactions[t].target)
             if target < 0 or target >= accounts.shape[0]:
                 result = OUT_OF_RANGE
+            elif liquidation_terms[0].taken_by_keeper != 0:
+                result = take_position(
+                    venue, accounts, positions, markets, margin_tiers, funds, liquidations, liquidation_terms, target, i, k, left,
+                    transactions[t].submitted, transactions[t].fee, key,
+                )  # fmt: skip
             else:
                 result = liquidate_on_curve(
                     venue, accounts, positions, markets, margin_tiers, funds, fills, liquidations, curves, terms, liquidation_terms,

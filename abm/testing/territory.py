@@ -37,6 +37,7 @@ MAY_WRITE: dict[type, tuple[str, str, dict[str, Fields]]] = {
             "venue": ALL,
             "pools": ALL,
             "shares": ALL,
+            "ranges": ALL,
             "markets": {
                 "open_interest", "last_tick", "low_tick", "high_tick", "best_bid", "best_ask", "volume", "liquidated", "trades",
                 "insurance_left",

@@ -11,6 +11,7 @@ from abm.mechanisms.presets.dydx_v4 import dydx_v4
 from abm.mechanisms.presets.gmx_v2 import gmx_v2
 from abm.mechanisms.presets.hyperliquid import hyperliquid
 from abm.mechanisms.presets.perp_v1 import perp_v1
+from abm.mechanisms.presets.perp_v2 import perp_v2
 from abm.mechanisms.presets.synthetix_v3 import synthetix_v3
 from abm.mechanisms.venue import Venue
 
@@ -18,6 +19,7 @@ PRESETS: dict[str, Callable[[], Venue]] = {
     "dydx_v4": dydx_v4,
     "gmx_v2": gmx_v2,
     "perp_v1": perp_v1,
+    "perp_v2": perp_v2,
     "synthetix_v3": synthetix_v3,
     "hyperliquid": hyperliquid,
     "binance_like": binance_like,
