@@ -1,4 +1,4 @@
-"""Swaps against a virtual market maker's curve and against an oracle-priced pool, in the functions that clearing uses.
+"""Swaps against a virtual market maker's curve, ranges of liquidity and an oracle-priced pool, in the functions that clearing uses.
 
 Each swap finds how many lots its limit price allows, prices them, and moves the reserves, or the imbalance and what is set aside for
 impact. Margin checks and fees of whole transactions are what checked_clearing.py measures on the book.
@@ -6,17 +6,22 @@ impact. Margin checks and fees of whole transactions are what checked_clearing.p
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from measuring import Figure, clock, show
 
 from abm.kernels.compiled import kernel
 from abm.kernels.pool_market import POOL_TERMS, fill_value
 from abm.kernels.pools import impact_pool_after
+from abm.kernels.range_pool import EDGE, RANGE_POOL, lots_up_to, slot_below, swap
+from abm.kernels.ranges import TICK_RATIO
 from abm.kernels.virtual_market import CURVE, curve_value, lots_to_price
 from abm.state import Capacity, State, empty_table
 
 SWAPS = 5_000_000
 DEMANDED = 2e6  # swaps a second
+PREPOSITIONS = {"curve": "on a", "ranges": "in", "pool": "in a"}
 
 
 @kernel
@@ -32,6 +37,39 @@ def swap_on_curve(curve, sides, lots, limits, lot):
             traded += curve_value(curve[0].sqrt_k / base * curve[0].sqrt_k, base, curve[0].peg, side, size, 0.0005)
             base -= side * size
     return traded
+
+
+@kernel
+def swap_in_ranges(pools, edges, sides, lots, roots, lot):
+    """Executes all swaps: how many lots the limit allows, where that would leave the price, and the swap; returns the USD traded."""
+    traded = 0.0
+    for s in range(sides.shape[0]):
+        side = sides[s]
+        count = lots_up_to(pools, edges, 0, side, lots[s], lot, roots[s])
+        if count > 0:
+            far = math.inf if side > 0 else 0.0
+            _, _, root = swap(pools, edges, 0, side, count * lot, far, 0.0, False)
+            if root > 0.0:
+                _, money, _ = swap(pools, edges, 0, side, count * lot, far, 0.001, True)
+                traded += money
+    return traded
+
+
+def ranged_market(price: float, chance: np.random.Generator, ranges: int = 50, spacing: int = 60):
+    """A pool and its edges: `ranges` ranges of up to 30 % around `price`, and one over all prices."""
+    width = spacing * math.log(TICK_RATIO)
+    first = math.floor(math.log(price) / width) - 200
+    pools, edges = empty_table(1, RANGE_POOL), empty_table((1, 400), EDGE)
+    edges["root"][0] = np.exp(0.5 * width * (first + np.arange(400)))
+    pools["first"], pools["root"], pools["slot"] = first, math.sqrt(price), slot_below(price, spacing, first)
+    for _ in range(ranges):
+        lower, upper = 200 - int(chance.integers(1, 50)), 200 + int(chance.integers(1, 50))
+        edges["net"][0, [lower, upper]] += (1_000.0, -1_000.0)
+        edges["ranges"][0, [lower, upper]] += 1
+    edges["net"][0, [0, -1]] += (10_000.0, -10_000.0)
+    edges["ranges"][0, [0, -1]] += 1
+    pools["liquidity"] = edges["net"][0, : int(pools["slot"][0]) + 1].sum()
+    return pools, edges
 
 
 @kernel
@@ -63,21 +101,24 @@ def measure(n: int = SWAPS, repeats: int = 5) -> list[Figure]:
     terms = empty_table(1, POOL_TERMS)
     terms["positive_factor"], terms["negative_factor"], terms["exponent"] = 3e-11, 9e-11, 2.0
     terms["max_positive"], terms["max_negative"] = 0.004, 0.005
-    best = {"curve": float("inf"), "pool": float("inf")}
+    roots = np.sqrt(limits)
+    best = dict.fromkeys(PREPOSITIONS, float("inf"))
     for _ in range(repeats):
+        ranged = ranged_market(20_000.0, np.random.default_rng(2))
         state.pools["longs"] = state.pools["shorts"] = state.pools["impact"] = 0
-        for name, swap in (
+        for name, trade in (
             ("curve", lambda: swap_on_curve(curve, sides, lots, limits, 1e-4)),
+            ("ranges", lambda ranged=ranged: swap_in_ranges(*ranged, sides, lots, roots, 1e-4)),
             ("pool", lambda: swap_in_pool(state.pools, state.markets, terms, sides, lots)),
         ):
             start = clock()
-            traded = swap()
+            traded = trade()
             best[name] = min(best[name], clock() - start)
             if not traded > 0.0:
                 raise AssertionError(f"{name}: nothing was traded")
     return [
         Figure(
-            f"swaps on a {name}" if name == "curve" else f"swaps in a {name}",
+            f"swaps {PREPOSITIONS[name]} {name}",
             n / seconds,
             "swaps per second",
             DEMANDED,

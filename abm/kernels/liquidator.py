@@ -92,7 +92,7 @@ def take_position(
     result = FILLED
     if markets[k].status != ACTIVE or markets[k].barred & BAR_LIQUIDATIONS != 0:
         result = MARKET_HALTED
-    elif keeper in (NOBODY, i) or accounts[keeper].house != 0:
+    elif keeper < 0 or keeper == i or accounts[keeper].house != 0:
         result = NO_LIQUIDITY  # the protocol itself takes nothing
     elif not may_hold(venue, accounts, positions, markets, keeper, k):
         result = ISOLATED_ONLY

@@ -11,7 +11,7 @@ import math
 import numpy as np
 
 from abm.kernels.compiled import inline
-from abm.kernels.ranges import TICK_RATIO, amounts, coins_between, growth_inside, held_within, money_between, root_after
+from abm.kernels.ranges import TICK_RATIO, amounts, average_price, coins_between, growth_inside, held_within, root_after
 from abm.state import NOBODY
 
 RANGE_POOL = np.dtype(
@@ -77,7 +77,7 @@ def swap(pools, edges, k, side, coins, limit, growth_per_root, commit):
                 end = root_after(root, liquidity, side, left)
                 end = min(end, target) if side > 0 else max(end, target)
                 room = left
-            money += money_between(liquidity, root, end)
+            money += room * average_price(root, end)  # L |s - s'| without the cancellation
             growth += growth_per_root * abs(end - root)
             done += room
             left -= room

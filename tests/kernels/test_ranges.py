@@ -52,9 +52,7 @@ class Market:
 
     def add(self, account, lower, length, liquidity):
         liquidity = math.floor(liquidity / formulas.GRAIN) * formulas.GRAIN
-        return open_range(
-            self.venue, self.pools, self.edges, self.ranges, account, 0, lower, min(lower + length, SLOTS - 1), liquidity
-        )
+        return open_range(self.venue, self.pools, self.edges, self.ranges, account, 0, lower, min(lower + length, SLOTS - 1), liquidity)
 
     def swap(self, side, coins, fee=0.0, limit=None):
         """Trades up to `coins`, as clearing does; returns (coins, USD)."""
