@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from abm.kernels.clearing import may_change, settle_rounding
+from abm.kernels.clearing import settle_rounding
 from abm.kernels.compiled import inline, kernel
+from abm.kernels.execution import may_change
 from abm.kernels.liquidation import bankruptcy_price
 from abm.kernels.margin import account_risk, account_risk_after, open_interest_change, position_margin, transition_result
 from abm.kernels.random import uniform

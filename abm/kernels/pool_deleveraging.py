@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from abm.kernels.clearing import notional_at_mark
 from abm.kernels.compiled import kernel
+from abm.kernels.execution import notional_at_mark
 from abm.kernels.house import interest_after
 from abm.kernels.margin import account_risk
 from abm.kernels.pools import may_deleverage

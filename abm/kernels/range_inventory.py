@@ -11,6 +11,7 @@ import math
 
 from abm.kernels.compiled import inline
 from abm.kernels.execution import may_hold
+from abm.kernels.house import pay_fund
 from abm.kernels.margin import account_risk, open_interest_change, position_margin
 from abm.kernels.range_pool import close_range, content, fees_inside, inventory, open_range, slot_below
 from abm.kernels.ranges import MOST_LIQUIDITY, average_price, held_within, liquidity_worth
@@ -73,13 +74,65 @@ def settle_range(accounts, positions, markets, pools, edges, ranges, row):
 
 
 @inline
-def settle_ranges(accounts, positions, markets, pools, edges, ranges, k):
-    """Settles all ranges of market k, unless its price is where it was when they were settled last."""
+def owes_without_position(accounts, positions, i):
+    """Whether account i is below zero and holds nothing, so that nothing of it could be liquidated."""
+    if accounts[i].collateral >= 0.0 or accounts[i].house != 0:
+        return False
+    for k in range(positions.shape[1]):
+        if positions[i, k].lots != 0:
+            return False
+    return True
+
+
+@inline
+def write_off(accounts, positions, markets, funds, i, k):
+    """What account i owes without holding anything is paid by the fund of market k, and beyond its money by the venue's own account."""
+    if not owes_without_position(accounts, positions, i):
+        return
+    house = markets[k].house
+    debt = -accounts[i].collateral
+    paid = min(debt, max(min(funds[markets[k].fund].balance, markets[k].insurance_left), 0.0))
+    markets[k].insurance_left -= paid
+    pay_fund(accounts, funds, markets[k].fund, i, -paid)
+    accounts[i].socialised += debt - paid
+    accounts[house].socialised -= debt - paid
+    accounts[house].collateral -= debt - paid
+    accounts[i].collateral = 0.0
+
+
+@inline
+def remove_ranges(accounts, positions, markets, funds, pools, edges, ranges, counts, i, k, row):
+    """Settles and closes the ranges of account i in market k (NOBODY: in all), or only the one in `row` (NOBODY: all of them).
+
+    What they have bought and sold stays with the account as an ordinary position. Returns how many there were.
+    """
+    count = 0
+    for r in range(ranges.shape[0]):
+        if ranges[r].account == i and (k == NOBODY or ranges[r].market == k) and (row == NOBODY or r == row):
+            settle_range(accounts, positions, markets, pools, edges, ranges, r)
+            held = int(ranges[r].market)
+            counts[i, held] -= 1
+            close_range(pools, edges, ranges, r)
+            write_off(accounts, positions, markets, funds, i, held)
+            count += 1
+    return count
+
+
+@inline
+def settle_ranges(accounts, positions, markets, funds, pools, edges, ranges, counts, k):
+    """Settles all ranges of market k, unless its price is where it was when they were settled last.
+
+    An account that then owes money and holds nothing loses its ranges.
+    """
     if pools[k].settled == pools[k].root:
         return
     for row in range(ranges.shape[0]):
         if ranges[row].account != NOBODY and ranges[row].market == k:
             settle_range(accounts, positions, markets, pools, edges, ranges, row)
+    for row in range(ranges.shape[0]):
+        i = int(ranges[row].account)
+        if i != NOBODY and ranges[row].market == k and owes_without_position(accounts, positions, i):
+            remove_ranges(accounts, positions, markets, funds, pools, edges, ranges, counts, i, NOBODY, NOBODY)
     pools[k].settled = pools[k].root
 
 
@@ -152,19 +205,3 @@ def add_range(venue, accounts, positions, markets, margin_tiers, pools, edges, r
         return UNDERCOLLATERALISED
     counts[i, k] += 1
     return FILLED
-
-
-@inline
-def remove_ranges(accounts, positions, markets, pools, edges, ranges, counts, i, k, row):
-    """Settles and closes the ranges of account i in market k (NOBODY: in all), or only the one in `row` (NOBODY: all of them).
-
-    What they have bought and sold stays with the account as an ordinary position. Returns how many there were.
-    """
-    count = 0
-    for r in range(ranges.shape[0]):
-        if ranges[r].account == i and (k == NOBODY or ranges[r].market == k) and (row == NOBODY or r == row):
-            settle_range(accounts, positions, markets, pools, edges, ranges, r)
-            counts[i, ranges[r].market] -= 1
-            close_range(pools, edges, ranges, r)
-            count += 1
-    return count
