@@ -32,7 +32,7 @@ PUBLIC = {
         "OracleMarkWithTrigger",
     ],
     "abm.mechanisms.clearing": ["Clearing", "ContinuousBook"],
-    "abm.mechanisms.concentrated_amm": ["ConcentratedAmm"],
+    "abm.mechanisms.concentrated_amm": ["ConcentratedAmm", "provided_ranges"],
     "abm.mechanisms.continuous_funding": ["ConvergenceFunding"],
     "abm.mechanisms.deleveraging": [
         "Deleveraging",

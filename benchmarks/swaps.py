@@ -55,8 +55,8 @@ def swap_in_ranges(pools, edges, sides, lots, roots, lot):
     return traded
 
 
-def ranged_market(price: float, chance: np.random.Generator, ranges: int = 50, spacing: int = 60):
-    """A pool and its edges: `ranges` ranges of up to 30 % around `price`, and one over all prices."""
+def ranged_market(price: float, chance: np.random.Generator, ranges: int = 50, spacing: int = 10):
+    """A pool and its edges: `ranges` ranges of up to 5 % around `price`, and one of 22 %, with edges a tenth of a per cent apart."""
     width = spacing * math.log(TICK_RATIO)
     first = math.floor(math.log(price) / width) - 200
     pools, edges = empty_table(1, RANGE_POOL), empty_table((1, 400), EDGE)

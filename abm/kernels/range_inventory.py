@@ -142,6 +142,7 @@ def settle_account(accounts, positions, markets, pools, edges, ranges, i):
     for row in range(ranges.shape[0]):
         if ranges[row].account == i:
             settle_range(accounts, positions, markets, pools, edges, ranges, row)
+            pools[ranges[row].market].settled = 0.0  # now they differ: the end of the block settles all, wherever the price is then
 
 
 @inline

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from abm.kernels.concentrated_market import RANGE_TERMS, clear_in_ranges, show_ranges
 from abm.kernels.range_pool import EDGE, RANGE_POOL
-from abm.kernels.ranges import GRAIN, TICK_RATIO, liquidity_worth
+from abm.kernels.ranges import GRAIN, TICK_RATIO, amounts, impermanent_loss, liquidity_worth, range_value
 from abm.mechanisms.clearing import Clearing
 from abm.parameters import parameter, per_market
 from abm.state import NOBODY, RANGE, RANGED, State, Table, empty_table
@@ -29,6 +29,40 @@ class RangeMemory(NamedTuple):
     counts: NDArray[np.int32]  # (n, m)
     terms: Table  # (1,)
     key: np.uint64
+
+
+PROVIDED = np.dtype(
+    [
+        ("account", "i8"),
+        ("market", "i8"),
+        ("lowest", "f8"),  # USD
+        ("highest", "f8"),  # USD
+        ("opened", "i8"),  # block
+        ("coins", "f8"),  # in the range now
+        ("money", "f8"),  # USD in the range now
+        ("worth", "f8"),  # USD, both at the pool's price
+        ("impermanent_loss", "f8"),  # USD by which that is less than what was put in would be worth now
+        ("fees", "f8"),  # USD earned
+    ]
+)
+
+
+def provided_ranges(state: State) -> Table:
+    """One record of PROVIDED for each range of liquidity that there is, as the last block left it; none where a venue takes no ranges.
+
+    Impermanent loss = coins then x price now + USD then - (coins now x price now + USD now) (Uniswap v3 whitepaper, section 6).
+    """
+    live = state.ranges[state.ranges["account"] != NOBODY]
+    table = empty_table(len(live), PROVIDED)
+    for field in ("account", "market", "lowest", "highest", "opened", "fees"):
+        table[field] = live[field]
+    for row, held in zip(table, live, strict=True):
+        liquidity, root = float(held["liquidity"]), float(held["settled"])
+        lower, upper = math.sqrt(held["lowest"]), math.sqrt(held["highest"])
+        row["coins"], row["money"] = amounts(liquidity, root, lower, upper)
+        row["worth"] = range_value(liquidity, root, lower, upper)
+        row["impermanent_loss"] = impermanent_loss(liquidity, float(held["entry"]), root, lower, upper)
+    return table
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+import pathlib
 from dataclasses import replace
 
 import numpy as np
@@ -18,8 +20,9 @@ from abm.agents.passive import Holders
 from abm.agents.range_providers import RangeProviders
 from abm.agents.takers import Takers
 from abm.distributions import Uniform
+from abm.kernels.liquidator import take_position
 from abm.kernels.ranges import impermanent_loss
-from abm.mechanisms.concentrated_amm import ConcentratedAmm
+from abm.mechanisms.concentrated_amm import ConcentratedAmm, provided_ranges
 from abm.mechanisms.enforcement import KeeperEnforcement
 from abm.mechanisms.fees import FlatFees
 from abm.mechanisms.guards import IsolatedMarkets
@@ -39,6 +42,7 @@ from abm.state import (
     TAKEN_OVER,
     UNDERCOLLATERALISED,
     Capacity,
+    State,
 )
 from abm.worlds.crash import Crash
 from tests.model.small_worlds import EVERY_BLOCK, Path, listing, plain_diffusion, plain_venue
@@ -100,6 +104,10 @@ def test_a_provider_loses_the_impermanent_loss_of_its_range(size, reach):
     now = float(pool(model)["root"])
     loss = impermanent_loss(record["liquidity"], record["entry"], now, math.sqrt(record["lowest"]), math.sqrt(record["highest"]))
     lot_value = now * now * 1e-6
+    (listed,) = provided_ranges(model.state)
+    assert listed["account"] == maker.row
+    assert listed["impermanent_loss"] == pytest.approx(loss, rel=1e-9)
+    assert listed["worth"] == pytest.approx(listed["coins"] * now * now + listed["money"], rel=1e-9)
     assert loss > 0.0
     assert profit(model, maker.row) == pytest.approx(-loss, rel=1e-6, abs=2.0 * lot_value)
     assert maker.position("BTC") * size < 0.0
@@ -141,6 +149,7 @@ def test_nothing_is_lost_between_takers_providers_pool_and_fund(steps, fund_shar
         withdraw(trader)
     model.step()
     assert (state.ranges["account"] == NOBODY).all()
+    assert len(provided_ranges(state)) == 0
     assert not model.memory["clearing"].counts.any()
     house = model.state.markets["house"][0]
     own = state.accounts["fees"][house] + state.accounts["liquidation"][house]
@@ -347,6 +356,40 @@ def weak(price=945.0, capital=(11_000.0, 50_000.0, 1e6), fund=10_000.0, **option
     for _ in range(2):
         model.step()
     return model, traders
+
+
+ROWS = [
+    row
+    for row in json.loads((pathlib.Path(__file__).parents[1] / "reference" / "perp_v2.json").read_text(encoding="utf-8"))
+    if row["mechanism"] == "perp2.liquidation"
+]
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_published_take_overs_come_out_of_the_running_rule(row):
+    """The rows of Perp v2's own tests, as positions of an account that a rich liquidator asks for."""
+    inputs, expected, close = row["inputs"], row["expected"], {"abs": 1e-5}
+    given, k = inputs["positions"], inputs["liquidate_index"]
+    state = State(2, [f"M{j}" for j in range(len(given))], [1 << 10] * len(given), 1.0, Capacity(8, 1, 1, 8))
+    state.markets["lot"] = 1e-9
+    state.markets["mark"] = [position["mark"] for position in given]
+    state.margin_tiers["initial"], state.margin_tiers["maintenance"] = 0.1, inputs["mm_ratio"]
+    state.accounts["collateral"] = inputs["collateral"] + sum(position["open_notional"] for position in given), 1e9
+    state.funds["balance"] = 1e6
+    for j, position in enumerate(given):
+        state.positions["lots"][0, j] = round(position["size"] * 1e9)
+        state.positions["entry_value"][0, j] = -position["open_notional"]
+        state.markets["open_interest"][j] = max(state.positions["lots"][0, j], 0)
+    rule = TakeoverLiquidation(penalty=inputs["penalty_ratio"], whole_below=inputs["min_partial_value"])
+    before = state.accounts["collateral"].copy()
+    arguments = (state.venue, state.accounts, state.positions, state.markets, state.margin_tiers, state.funds, state.liquidations)
+    assert take_position(*arguments, rule.terms(), 0, 1, k, 0, 0, 0.0, np.uint64(0)) == 0
+    moved = state.positions["lots"][1, k] * 1e-9
+    after = state.accounts["collateral"]
+    assert moved == pytest.approx(expected["liquidated_size"], **close)
+    assert after[1] - before[1] == pytest.approx(expected["liquidator_notional"], **close)
+    assert state.funds["balance"][0] - 1e6 == pytest.approx(expected["insurance_fund_fee"], **close)
+    assert before[0] - after[0] == pytest.approx(expected["penalty"] - expected["notional"], **close)
 
 
 def take_over(model, keeper, target):
