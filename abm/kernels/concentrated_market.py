@@ -4,246 +4,36 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
 from abm.kernels.book import rest_order
 from abm.kernels.clearing import carry_out_anywhere, finish_transaction, keep_pending
 from abm.kernels.compiled import inline, kernel
-from abm.kernels.execution import (
-    choose_position,
-    may_change,
-    notional_at_mark,
-    record_liquidation,
-    reward_keeper,
-    start_limits,
-)
-from abm.kernels.house import interest_after, pay_fund, settle_with_house, withdraw_quotes
-from abm.kernels.liquidation import allowance_left, bankruptcy_price, fund_can_cover, liquidation_size
+from abm.kernels.house import withdraw_quotes
 from abm.kernels.liquidator import take_position
-from abm.kernels.margin import account_risk, is_liquidatable, position_margin
+from abm.kernels.margin import account_risk, is_liquidatable
 from abm.kernels.range_inventory import (
     add_range,
     has_ranges,
-    may_hold_beside_ranges,
     range_margin,
     remove_ranges,
     settle_account,
     settle_ranges,
 )
-from abm.kernels.range_pool import lots_up_to, swap
+from abm.kernels.range_liquidation import liquidate_in_ranges
+from abm.kernels.range_pool import lots_up_to
+from abm.kernels.range_trading import place_in_ranges
 from abm.state import (
-    ACTIVE,
     ADD_RANGE,
-    ALREADY_LIQUIDATED,
-    BAR_LIQUIDATIONS,
-    BAR_RISK,
-    BAR_TRADES,
     CANCEL,
     CANCEL_ALL,
-    EXPIRED,
     FILLED,
-    FUND_EXHAUSTED,
-    IMMEDIATE_OR_CANCEL,
-    ISOLATED_ONLY,
     LIQUIDATE,
-    MARKET_HALTED,
     NEVER,
-    NO_LIQUIDITY,
     NOBODY,
-    NOT_LIQUIDATABLE,
-    NOT_OFFERED,
-    OPEN_INTEREST_CAPPED,
     OUT_OF_RANGE,
     PLACE,
-    POST_ONLY,
-    REDUCE_ONLY,
-    REDUCE_ONLY_DROPPED,
     REMOVE_RANGE,
-    UNDERCOLLATERALISED,
     WITHDRAW,
 )
-
-RANGE_TERMS = np.dtype(
-    [
-        ("spacing", "i8"),  # ticks of 1.0001 between edges
-        ("fund_share", "f8"),  # part of fees that goes to the insurance fund
-        ("root_limit", "f8"),  # largest factor between the square roots of the reference price and of the price after an order; 0 = none
-        ("limit_blocks", "i8"),  # age at which the reference price is taken anew
-        ("oracle_gap", "f8"),  # fraction of the oracle price beyond which only trades that narrow the gap pass
-        ("levels", "i8"),  # quotes a side
-        ("reach", "f8"),  # fraction of the price that quotes go out to
-    ],
-    align=True,
-)
-
-
-@inline
-def is_within_limit(root, reference, root_limit):
-    """Whether the square root of a price is within the ticks that may be crossed from the reference."""
-    return root_limit <= 0.0 or (reference <= root * root_limit and root <= reference * root_limit)
-
-
-@inline
-def widens_gap(root, before, oracle, largest):
-    """Whether a trade leaves the price farther from the oracle price than allowed, and farther than it was (Perp v2 `Exchange.sol`)."""
-    gap = abs(root * root / oracle - 1.0)
-    return gap > largest and gap > abs(before * before / oracle - 1.0)
-
-
-@inline
-def trade(venue, accounts, positions, markets, funds, fills, pools, edges, terms, i, k, side, lots, fee_rate, liquidation):
-    """Executes a trade of `lots` that has been found possible; returns its value in USD."""
-    coins = lots * markets[k].lot
-    _, value, _ = swap(pools, edges, k, side, coins, math.inf if side > 0 else 0.0, fee_rate * (1.0 - terms[0].fund_share), True)
-    fee = value * fee_rate
-    settle_with_house(venue, accounts, positions, markets, fills, i, k, side, lots, value, fee, -fee, liquidation)
-    if fee > 0.0:
-        pay_fund(accounts, funds, markets[k].fund, markets[k].house, fee * terms[0].fund_share)
-    return value
-
-
-@inline
-def trade_up_to(
-    venue, accounts, positions, markets, margin_tiers, funds, fills, pools, edges, ranges, counts, terms, i, k, side, limit, lots
-):
-    """Trades up to `lots`, no further than tick `limit`. Returns (lots left, FILLED or why it stopped)."""
-    lot = markets[k].lot
-    root_limit = math.sqrt(limit * markets[k].tick)
-    within = lots_up_to(pools, edges, k, side, lots, lot, root_limit)
-    if within <= 0:
-        return lots, NO_LIQUIDITY
-    _, value, root = swap(pools, edges, k, side, within * lot, math.inf if side > 0 else 0.0, 0.0, False)
-    if not is_within_limit(root, pools[k].reference, terms[0].root_limit):
-        return lots, OUT_OF_RANGE
-    if widens_gap(root, pools[k].root, markets[k].oracle, terms[0].oracle_gap):
-        return lots, OUT_OF_RANGE
-    interest = interest_after(positions, markets, i, k, side * within)
-    if interest > markets[k].open_interest and interest * lot * markets[k].mark > markets[k].open_interest_cap:
-        return lots, OPEN_INTEREST_CAPPED
-    fee_rate = max(accounts[i].taker_fee, 0.0)
-    cash = -side * value - value * fee_rate
-    held = positions[i, k].lots
-    if has_ranges(counts, i) and abs(held + side * within) > abs(held):
-        cash -= range_margin(markets, positions, margin_tiers, pools, edges, ranges, i)
-    if not may_change(accounts, positions, markets, margin_tiers, i, k, side * within, cash, interest):
-        return lots, UNDERCOLLATERALISED
-    trade(venue, accounts, positions, markets, funds, fills, pools, edges, terms, i, k, side, within, fee_rate, False)
-    return lots - within, FILLED if within == lots else NO_LIQUIDITY
-
-
-@inline
-def place_in_ranges(
-    venue, accounts, positions, markets, margin_tiers, funds, fills, pools, edges, ranges, counts, terms, i, k, side, flags, tick, lots,
-    expires,
-):  # fmt: skip
-    """Executes one order at once; nothing rests. Returns (FILLED or why it failed or stopped, lots left)."""
-    if k < 0 or k >= markets.shape[0]:
-        return OUT_OF_RANGE, lots
-    if markets[k].status != ACTIVE or markets[k].barred & BAR_TRADES:
-        return MARKET_HALTED, lots
-    if tick < 1 or tick >= markets[k].ticks or lots <= 0 or (side != 1 and side != -1):
-        return OUT_OF_RANGE, lots
-    if expires <= venue[0].block:
-        return EXPIRED, lots
-    if flags & POST_ONLY:
-        return NOT_OFFERED, lots
-    if not may_hold_beside_ranges(venue, accounts, positions, markets, counts, i, k):
-        return ISOLATED_ONLY, lots
-    if flags & REDUCE_ONLY or markets[k].barred & BAR_RISK:
-        lots = min(lots, -side * positions[i, k].lots)
-        if lots <= 0:
-            return REDUCE_ONLY_DROPPED, 0
-    left, reason = trade_up_to(
-        venue, accounts, positions, markets, margin_tiers, funds, fills, pools, edges, ranges, counts, terms, i, k, side, tick, lots
-    )
-    if reason == NO_LIQUIDITY and flags & IMMEDIATE_OR_CANCEL == 0:
-        reason = NOT_OFFERED
-    return reason, left
-
-
-@inline
-def liquidate_in_ranges(
-    venue, accounts, positions, markets, margin_tiers, funds, fills, liquidations, pools, edges, range_terms, terms, i, keeper, wanted,
-    submitted, gas, key,
-):  # fmt: skip
-    """Sells a position of account i, or the rule's portion of it, into the ranges, no further than an order could go.
-
-    The penalty goes to the fund, which pays what the account cannot; where it cannot, the liquidation fails.
-    """
-    start_limits(venue, accounts, i)
-    equity, _, maintenance = account_risk(accounts, positions, markets, margin_tiers, i)
-    allowance = allowance_left(terms[0].max_notional_per_block, accounts[i].used_notional)
-    notional_before = notional_at_mark(positions, markets, i)
-    result = NOT_LIQUIDATABLE
-    k = NOBODY
-    if is_liquidatable(equity, maintenance):
-        k = choose_position(venue, positions, i, wanted, key)
-        if k == NOBODY or allowance <= 0.0:
-            k = NOBODY
-            result = ALREADY_LIQUIDATED
-    n = record_liquidation(venue, accounts, liquidations, i, keeper, k, submitted, equity, maintenance, result)
-    if k == NOBODY:
-        return result
-    positions[i, k].liquidated_block = venue[0].block
-    held = positions[i, k].lots
-    side = -1 if held > 0 else 1
-    size = held * markets[k].lot
-    lot_price = markets[k].lot * markets[k].mark
-    _, own = position_margin(
-        markets, margin_tiers, k, abs(held) * lot_price, markets[k].open_interest * lot_price, positions[i, k].least_margin_fraction
-    )
-    coins = liquidation_size(size, markets[k].mark, terms[0].min_notional, terms[0].max_portion, allowance, markets[k].lot)
-    wanted_lots = min(max(int(abs(coins) / markets[k].lot + 0.5), 1), abs(held))
-    limit = math.inf if side > 0 else 0.0
-    if range_terms[0].root_limit > 0.0:
-        limit = pools[k].reference * (range_terms[0].root_limit if side > 0 else 1.0 / range_terms[0].root_limit)
-    result = FILLED
-    closed = 0
-    value = delta = reward = 0.0
-    if markets[k].status != ACTIVE or markets[k].barred & BAR_LIQUIDATIONS:
-        result = MARKET_HALTED
-    else:
-        closed = lots_up_to(pools, edges, k, side, wanted_lots, markets[k].lot, limit)
-        if closed <= 0:
-            closed = 0
-            result = NO_LIQUIDITY
-    if closed > 0:
-        _, value, _ = swap(pools, edges, k, side, closed * markets[k].lot, math.inf if side > 0 else 0.0, 0.0, False)
-        others = False
-        for j in range(positions.shape[1]):
-            others = others or (j != k and positions[i, j].lots != 0)
-        delta = terms[0].max_fee * value
-        if closed == abs(held) and not others:
-            # A last close leaves nothing below zero: the fund takes a smaller penalty, or pays.
-            delta = min(delta, accounts[i].collateral - side * value)
-        if not fund_can_cover(min(funds[markets[k].fund].balance, markets[k].insurance_left), delta):
-            result = FUND_EXHAUSTED
-            closed = 0
-    if closed > 0:
-        fund = markets[k].fund
-        accounts[i].used_notional += closed * lot_price
-        accounts[i].used_insurance -= min(delta, 0.0)
-        markets[k].insurance_left += min(delta, 0.0)
-        trade(venue, accounts, positions, markets, funds, fills, pools, edges, range_terms, i, k, side, closed, 0.0, True)
-        pay_fund(accounts, funds, fund, i, delta)
-        reward = reward_keeper(venue, accounts, funds, fund, keeper, terms, value, gas)
-    if n < liquidations.shape[0]:
-        liquidations[n].result = result
-        liquidations[n].side = side
-        liquidations[n].lots = closed
-        liquidations[n].lots_wanted = wanted_lots
-        liquidations[n].mark = markets[k].mark
-        liquidations[n].index = markets[k].index
-        liquidations[n].bankruptcy_price = bankruptcy_price(-size, markets[k].mark, own, equity, maintenance)
-        if equity != 0.0:
-            liquidations[n].leverage_before = notional_before / equity
-        if closed > 0:
-            liquidations[n].fills = 1
-            liquidations[n].notional = value
-            liquidations[n].price = value / (closed * markets[k].lot)
-            liquidations[n].fund_delta = delta
-            liquidations[n].reward = reward
-    return result
 
 
 @inline

@@ -9,8 +9,9 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from abm.kernels.concentrated_market import RANGE_TERMS, clear_in_ranges, show_ranges
+from abm.kernels.concentrated_market import clear_in_ranges, show_ranges
 from abm.kernels.range_pool import EDGE, RANGE_POOL
+from abm.kernels.range_trading import RANGE_TERMS
 from abm.kernels.ranges import GRAIN, TICK_RATIO, amounts, impermanent_loss, liquidity_worth, range_value
 from abm.mechanisms.clearing import Clearing
 from abm.parameters import parameter, per_market
