@@ -109,7 +109,7 @@ class View:
         return self.state.symbols.index(symbol)
 
     def offers(self, what: str) -> bool:
-        """How liquidity can be provided here: resting orders on a book, money in a pool, ranges of prices; on a curve only the venue does."""
+        """How liquidity can be provided here: orders on a book, money in a pool, ranges of prices; on a curve only the venue does."""
         return what in self.state.offers
 
     def price(self, market: int, what: Literal["index", "oracle", "mark"] = "mark") -> float:
