@@ -42,9 +42,11 @@ PUBLIC = {
         "SocialisedLoss",
     ],
     "abm.mechanisms.enforcement": ["CostCoveringEnforcement", "Enforcement", "KeeperEnforcement", "ProtocolEnforcement"],
+    "abm.mechanisms.events": ["Delisting", "Drain", "Event", "RuleChange"],
     "abm.mechanisms.fees": ["Fees", "FlatFees", "TieredFees"],
     "abm.mechanisms.funding": ["ClampedPremiumFunding", "Funding", "NoFunding", "PremiumVoteFunding", "book_premiums", "pay_funding"],
     "abm.mechanisms.guards": ["CircuitBreaker", "Guard", "IsolatedMarkets", "OpenInterestCap", "WithdrawalGate"],
+    "abm.mechanisms.halts": ["ChainHalt", "PausedFunctions"],
     "abm.mechanisms.limits": ["DepositOutflowLimit", "InsuranceDrawLimit", "OracleQualityGuard", "PriceBand", "WithdrawalFloor"],
     "abm.mechanisms.liquidation": [
         "ChunkedLiquidation",

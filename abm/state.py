@@ -55,6 +55,7 @@ POOLED = "pool"  # money can be paid into a pool that is the traders' other side
 # Market status.
 ACTIVE = 0
 HALTED = 1
+SETTLED = 2  # closed for good: every position was settled, no new order is taken
 
 # Why an order ended or a transaction failed.
 FILLED = 0
@@ -78,6 +79,8 @@ ALREADY_LIQUIDATED = 17  # nothing of this account may be liquidated again in th
 LIQUIDATED = 18  # resting orders of an account that is being liquidated
 NOT_OFFERED = 19  # the venue has no such thing: a resting order where traders meet a curve, a pool where there is none
 TAKEN_OVER = 20  # the position went to the backstop vault at the mark price
+MARKET_SETTLED = 21  # the market was closed for good
+PAUSED = 22  # the venue carries out no transactions of this kind now, or none at all
 
 REASONS = (
     "filled",
@@ -101,6 +104,8 @@ REASONS = (
     "liquidated",
     "not_offered",
     "taken_over",
+    "market_settled",
+    "paused",
 )
 
 # What a guard may bar in a market, combined by |.
@@ -187,7 +192,7 @@ MARKET = np.dtype(
         ("house", "i8"),  # account that is the other side of every trade, NOBODY where traders meet each other
         ("trigger_band", "f8"),  # fraction of the oracle price within which trades too trigger conditional orders
         # set by rules, block by block
-        ("status", "i4"),  # ACTIVE or HALTED
+        ("status", "i4"),  # ACTIVE, HALTED or SETTLED
         ("index", "f8"),  # USD, the true outside price, impact of outside orders included
         ("exogenous", "f8"),  # USD, the outside price without that impact
         ("volatility", "f8"),  # of the outside price, fraction per square root of a block, as the world knows it
@@ -350,6 +355,10 @@ VENUE = np.dtype(
         ("reward_profit", "f8"),  # fraction of that cost which the reward adds at least
         ("reward_most", "f8"),  # USD, largest reward then
         ("withdrawals_blocked_until", "i8"),  # block at which withdrawals are possible again
+        ("paused", "i8"),  # kinds of transaction that are not carried out in this block: 1 << kind, combined by |
+        ("halt_from", "i8"),  # block from which the chain stands still, up to `halt_until`
+        ("halt_until", "i8"),  # block in which it goes on
+        ("oracle_frozen_until", "i8"),  # block in which oracle prices reach the chain again after a halt
         ("withdrawal_capacity", "f8"),  # USD that may still leave; infinite without a gate
         ("gas_price", "f8"),  # USD per keeper transaction
         ("isolated_markets", "i8"),  # how many markets are isolated-only
@@ -582,6 +591,9 @@ class State:
         "shares",
         "pools",
         "_liquidatable",
+        "_paused",
+        "_halt_until",
+        "_frozen_until",
     )
 
     def __init__(
@@ -621,6 +633,9 @@ class State:
         self.venue["withdrawal_capacity"] = np.inf
         self.venue["seconds_per_block"] = seconds_per_block
         self._liquidatable = self.venue["liquidatable"]
+        self._paused = self.venue["paused"]
+        self._halt_until = self.venue["halt_until"]
+        self._frozen_until = self.venue["oracle_frozen_until"]
         self.levels: Table = empty_table((n_markets, max(ticks)), LEVEL)  # first and last are row + 1; zero = nobody
         self.bitmap: NDArray[np.uint64] = np.zeros((n_markets, sum(BITMAP_WORDS)), np.uint64)
         self.orders: Table = empty_table(capacity.orders, ORDER)
@@ -649,6 +664,24 @@ class State:
     @property
     def n_markets(self) -> int:
         return len(self.markets)
+
+    @property
+    def chain_halted(self) -> bool:
+        """Whether the chain carries out no transactions in this block."""
+        return self._is_from_halt_to(self._halt_until.item())
+
+    @property
+    def oracle_frozen(self) -> bool:
+        """Whether no new oracle price reaches the chain in this block."""
+        return self._is_from_halt_to(self._frozen_until.item())
+
+    def _is_from_halt_to(self, end: int) -> bool:
+        return end > 0 and bool(self.venue["halt_from"][0] <= self.venue["block"][0] < end)
+
+    @property
+    def something_paused(self) -> bool:
+        """Whether transactions of some kind are not carried out in this block."""
+        return bool(self._paused.item())
 
     @property
     def somebody_to_liquidate(self) -> bool:

@@ -62,6 +62,7 @@ from abm.state import (
     LIQUIDATE,
     LIQUIDATED,
     MARKET_HALTED,
+    MARKET_SETTLED,
     NO_LIQUIDITY,
     NOBODY,
     NOT_LIQUIDATABLE,
@@ -76,6 +77,7 @@ from abm.state import (
     REDUCE_ONLY,
     REDUCE_ONLY_DROPPED,
     SELF_TRADE,
+    SETTLED,
     UNDERCOLLATERALISED,
     WITHDRAW,
     WOULD_CROSS,
@@ -692,6 +694,8 @@ def carry_out_anywhere(venue, accounts, positions, markets, margin_tiers, condit
     if kind == CONDITIONAL:
         if k < 0 or k >= markets.shape[0]:
             return OUT_OF_RANGE
+        if markets[k].status == SETTLED:
+            return MARKET_SETTLED
         if not add_conditional(
             venue, conditionals, i, k, int(transactions[t].side), transactions[t].flags, transactions[t].amount, transactions[t].tick,
             transactions[t].lots, transactions[t].expires,
