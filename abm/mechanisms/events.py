@@ -50,8 +50,8 @@ class Event(Rule):
 class RuleChange(Event):
     """A vote that replaces rules of the venue by others: margin fractions, fee rates, funding, terms of liquidation, caps.
 
-    The new rule begins with an empty memory. `open_interest_cap` is of every market or of each. Positions and orders stay; who is below
-    the new maintenance margin can be liquidated in the same block.
+    What is not named stays. A new rule begins with an empty memory. `open_interest_cap` is of every market or of each. Positions and
+    orders stay; who is below the new maintenance margin can be liquidated in the same block.
     """
 
     margin: Margin | None = parameter(None, unit="rule")
@@ -66,11 +66,6 @@ class RuleChange(Event):
         """The new rules by field of the venue."""
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         return {name: rule for name, rule in values.items() if isinstance(rule, Rule)}
-
-    def inconsistencies(self) -> list[str]:
-        if self.rules() or self.open_interest_cap is not None:
-            return []
-        return ["RuleChange: changes nothing; name a rule or open_interest_cap"]
 
     def init(self, state: State, seed: int) -> list[float]:
         cap = self.open_interest_cap

@@ -21,6 +21,7 @@ from abm.mechanisms.venue import Venue
 from abm.model import PerpModel
 from abm.parameters import ParameterError
 from abm.state import ACTIVE, BAR_LIQUIDATIONS, CONDITIONAL, DEPOSIT, HALTED, NEVER, PLACE, SETTLED, WITHDRAW
+from abm.testing import check_rule
 from tests.model.small_worlds import EXACT, SMALL, Path, Script, listing, path, plain_venue, scripted
 
 LONG, SHORT = 0, 1  # rows of two traders who meet at 1000 USD in block 0
@@ -258,7 +259,6 @@ def test_a_change_that_changes_nothing_leaves_every_byte() -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: abm.RuleChange(), "RuleChange: changes nothing; name a rule or open_interest_cap"),
         (lambda: abm.Delisting(price=5.0), "Delisting.price: 5; a price above zero goes with"),
         (lambda: abm.Delisting(price_of="set"), "Delisting.price: 0; a price above zero goes with"),
         (lambda: abm.Drain(source="cohort"), "Drain.cohort: -1; a cohort's number"),
@@ -276,6 +276,16 @@ def test_what_cannot_be_is_refused(make: Any, message: str) -> None:
 def test_an_unknown_market_is_refused() -> None:
     with pytest.raises(ParameterError, match="there is no market 'BTX'; the nearest name is 'BTC'"):
         two_traders(with_events(abm.Delisting(symbol="BTX")), (1000.0,))
+
+
+@pytest.mark.slow
+def test_a_change_of_every_rule_keeps_what_rules_promise() -> None:
+    check_rule(
+        abm.RuleChange(
+            margin=abm.TieredMargin(), fees=abm.TieredFees(), funding=abm.ClampedPremiumFunding(), liquidation=abm.PartialLiquidation(),
+            enforcement=abm.KeeperEnforcement(), deleveraging=abm.RankedDeleveraging(), open_interest_cap=1e6,
+        )
+    )  # fmt: skip
 
 
 # Thefts.
