@@ -30,6 +30,7 @@ PUBLIC = {
         "FairBasisMark",
         "OracleMarkWithTrigger",
     ],
+    "abm.mechanisms.batch_auction": ["BatchAuction"],
     "abm.mechanisms.clearing": ["Clearing", "ContinuousBook"],
     "abm.mechanisms.continuous_funding": ["ConvergenceFunding"],
     "abm.mechanisms.deleveraging": [
