@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[2]
 RUN = """
 import abm
@@ -21,13 +23,28 @@ for name in ("fills", "cohorts", "markets"):
     print(name, frames[name].height, *[repr(frames[name][c].sum()) for c in frames[name].columns if frames[name][c].dtype.is_float()])
 """
 
+VOTED = RUN.replace(
+    'abm.PRESETS["dydx_v4"]()',
+    """replace(
+    abm.PRESETS["dydx_v4"](),
+    clearing=abm.BatchAuction(interval_blocks=1.5, interval="poisson"),
+    guards=(abm.ChainHalt(from_seconds=12.0, to_seconds=16.0, stale_blocks=1), abm.PausedFunctions(from_seconds=20.0, to_seconds=25.0)),
+    events=(
+        abm.Delisting(at_seconds=30.0, symbol="ETH"),
+        abm.RuleChange(at_seconds=8.0, margin=abm.FlatMargin()),
+        abm.Drain(at_seconds=9.0),
+    ),
+)""",
+)
 
-def test_it_computes_the_same():
+
+@pytest.mark.parametrize("run", [RUN, VOTED], ids=["dydx_v4", "batches, votes and a halt"])
+def test_it_computes_the_same(run: str):
     results = []
     for setting in ("0", "1"):
         environment = {**os.environ, "NUMBA_DISABLE_JIT": setting, "PYTHONPATH": str(ROOT), "POLARS_MAX_THREADS": "1"}
         environment.pop("NUMBA_BOUNDSCHECK", None)
-        done = subprocess.run([sys.executable, "-c", RUN], env=environment, capture_output=True, text=True, check=True, cwd=ROOT)
+        done = subprocess.run([sys.executable, "-c", run], env=environment, capture_output=True, text=True, check=True, cwd=ROOT)
         results.append(done.stdout)
     assert results[0] == results[1]
     assert int(results[0].split()[1]) > 0  # there were trades
