@@ -144,7 +144,11 @@ class PerpModel(mesa.Model):
         self._open_funds(venue)
         self._write_liquidation_terms()
         self._calendar = Calendar(venue.events, state, self.seed)
-        self._halted = False
+        self._next_event = self._calendar.next_block
+        # Almost no block has a halt or a pause: they are looked for in a way that costs next to nothing.
+        self._halted = self._frozen = False
+        self._halt_until = state.venue["halt_until"].item
+        self._paused = state.venue["paused"].item
 
     def _write_liquidation_terms(self) -> None:
         terms = self.state.liquidation_terms
@@ -209,7 +213,8 @@ class PerpModel(mesa.Model):
             left = max(self.blocks - self.block, 1)
             self._stretch = self.world.stretch(self._world_memory, self.block, min(STRETCH, left))
         state = self.state
-        self._halted = state.chain_halted
+        if self._halt_until():
+            self._halted, self._frozen = state.chain_halted, state.oracle_frozen
         move_world(
             state.venue, state.markets, state.outside, state.spot_orders, self._stretch.prices, self._stretch.volatility, row,
             self._impact, self._spot_terms, self._gas,
@@ -217,7 +222,7 @@ class PerpModel(mesa.Model):
 
     def publish_oracle(self) -> None:
         """What the chain is told, late and imperfect."""
-        if self.state.oracle_frozen:
+        if self._frozen:
             # Outside the chain sources go on seeing prices; none of them arrives.
             kept = self.state.markets[ORACLE_FIELDS].copy()
             self.rules.oracle.publish(self.state, self.memory["oracle"])
@@ -231,7 +236,7 @@ class PerpModel(mesa.Model):
         self.rules.mark.update(self.state, self.memory["mark"])
         for guard, memory in self._guards:
             guard.watch(self.state, memory)
-        if self.block >= self._calendar.next_block and not self._halted:
+        if self.block >= self._next_event and not self._halted:
             self._let_events_happen()
 
     def _let_events_happen(self) -> None:
@@ -243,6 +248,7 @@ class PerpModel(mesa.Model):
                 self.memory[kind] = rule.init(self.state, self.seed)
             if changes:
                 self._write_liquidation_terms()
+        self._next_event = self._calendar.next_block
 
     def settle_funding(self) -> None:
         """Samples the premium; in a funding block longs and shorts settle."""
@@ -268,7 +274,7 @@ class PerpModel(mesa.Model):
     def sequence(self) -> None:
         """Who goes first in this block, of what is carried out at all."""
         state = self.state
-        if state.something_paused:
+        if self._paused():
             discard_paused(state.venue, state.transactions, state.ended_orders)
         self._count = self.rules.ordering.arrange(self.state, self.memory["ordering"])
 

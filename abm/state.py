@@ -591,9 +591,6 @@ class State:
         "shares",
         "pools",
         "_liquidatable",
-        "_paused",
-        "_halt_until",
-        "_frozen_until",
     )
 
     def __init__(
@@ -633,9 +630,6 @@ class State:
         self.venue["withdrawal_capacity"] = np.inf
         self.venue["seconds_per_block"] = seconds_per_block
         self._liquidatable = self.venue["liquidatable"]
-        self._paused = self.venue["paused"]
-        self._halt_until = self.venue["halt_until"]
-        self._frozen_until = self.venue["oracle_frozen_until"]
         self.levels: Table = empty_table((n_markets, max(ticks)), LEVEL)  # first and last are row + 1; zero = nobody
         self.bitmap: NDArray[np.uint64] = np.zeros((n_markets, sum(BITMAP_WORDS)), np.uint64)
         self.orders: Table = empty_table(capacity.orders, ORDER)
@@ -668,20 +662,15 @@ class State:
     @property
     def chain_halted(self) -> bool:
         """Whether the chain carries out no transactions in this block."""
-        return self._is_from_halt_to(self._halt_until.item())
+        return self._is_from_halt_to(self.venue["halt_until"][0])
 
     @property
     def oracle_frozen(self) -> bool:
         """Whether no new oracle price reaches the chain in this block."""
-        return self._is_from_halt_to(self._frozen_until.item())
+        return self._is_from_halt_to(self.venue["oracle_frozen_until"][0])
 
     def _is_from_halt_to(self, end: int) -> bool:
-        return end > 0 and bool(self.venue["halt_from"][0] <= self.venue["block"][0] < end)
-
-    @property
-    def something_paused(self) -> bool:
-        """Whether transactions of some kind are not carried out in this block."""
-        return bool(self._paused.item())
+        return bool(self.venue["halt_from"][0] <= self.venue["block"][0] < end)
 
     @property
     def somebody_to_liquidate(self) -> bool:
