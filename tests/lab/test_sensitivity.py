@@ -17,7 +17,9 @@ import pytest
 from abm.lab.comparison_text import plain_lines
 from abm.lab.errors import InputError
 from abm.lab.factors import Factor
-from abm.lab.sensitivity import MEANINGS, Sensitivity, given_data_sensitivity, sensitivity, write_sensitivity
+from abm.lab.plan_record import factor_record
+from abm.lab.sensitivity import Sensitivity, given_data_sensitivity, sensitivity
+from abm.lab.sensitivity_store import MEANINGS, write_sensitivity
 from abm.lab.sensitivity_text import headline, sensitivity_text
 
 A, B = 7.0, 0.1
@@ -44,8 +46,9 @@ class Function:
     def subject(self) -> SimpleNamespace:
         return SimpleNamespace(sweep=SimpleNamespace(name="function"), variant="")
 
-    def means(self, points: Sequence[dict[str, float]], seeds: Sequence[int]) -> np.ndarray:
-        return np.array([self.of(**{key.partition(".")[2]: value for key, value in point.items()}) for point in points])
+    def values(self, points: Sequence[dict[str, float]], seeds: Sequence[int]) -> np.ndarray:
+        found = [self.of(**{key.partition(".")[2]: value for key, value in point.items()}) for point in points]
+        return np.repeat(np.array(found)[:, None], len(seeds), axis=1)
 
 
 def found(method: Any, function: Any, factors: Sequence[Factor], samples: int) -> Sensitivity:
@@ -129,7 +132,7 @@ def stored(design: str = "latin_hypercube", of: Any = ishigami, **changes: Any) 
     ]
     table = pl.concat(frames).with_columns(pl.when(pl.col("point") < 20).then(None).otherwise(pl.col("bad_debt")).alias("bad_debt"))
     plan = {"name": "drawn", "design": design, "variants": [""], "baseline": "", "outcomes": ["bad_debt"],
-            "factors": [{"name": name, "words": "-3 to 3"} for name in names]} | changes  # fmt: skip
+            "factors": [factor_record(Factor(name, (name,), low=-math.pi, high=math.pi)) for name in names]} | changes  # fmt: skip
     return SimpleNamespace(
         folder=Path("drawn"), plan=SimpleNamespace(**plan), runs=table.lazy().with_row_index("run"), outcomes=["bad_debt"], factors=names
     )
