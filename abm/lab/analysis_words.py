@@ -24,6 +24,8 @@ def words_of(found: Sensitivity) -> dict[str, str]:
 def importance(each: FactorIndex, found: Sensitivity) -> str:
     """The index that orders the factors, with its unit."""
     estimate = each.indices[found.main].estimate
+    if found.main != "size" and math.isfinite(estimate):  # chance takes an estimate of a share beyond what a share can be
+        estimate = min(max(estimate, 0.0), 1.0)
     return index_text(estimate, found, found.main)
 
 
@@ -83,7 +85,7 @@ def threshold_finding(found: FoundThreshold, words: str, outcome_unit: str, inte
         return f"The probability of {event} stays {side} {level} for every {words} from {ends}."
     way = "rises above" if threshold.rising else "falls below"
     ends = f" ({percent(value.confidence)} interval {threshold_range(found)})" if interval else ""
-    return f"The probability of {event} {way} {level} at {words} {value_text(value.estimate, found.unit)}{ends}."
+    return f"The probability of {event} {way} {level} at {words} = {value_text(value.estimate, found.unit)}{ends}."
 
 
 def threshold_range(found: FoundThreshold) -> str:

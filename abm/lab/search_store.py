@@ -127,7 +127,7 @@ def write_worst(found: FoundWorst, evaluator: Evaluator, factors: Sequence[Facto
     if found.harm is not None:
         t, bootstrap = interval_table(found.harm.t), interval_table(found.harm.bootstrap)
         harm = {"baseline": finite(found.harm.baseline), "t": t, "bootstrap": bootstrap}
-    table = _tried(found, factors)
+    table = tried_points(found, factors)
     best = int(np.nanargmax(np.where(np.isfinite(found.worst.values), found.worst.values, np.nan)))
     point = {factor.name: table[factor.name][best] for factor in factors}
     contents = {
@@ -144,7 +144,8 @@ def write_worst(found: FoundWorst, evaluator: Evaluator, factors: Sequence[Facto
     return [write_json(folder / WORST, contents), folder / EVALUATIONS, folder / WORST_FILE]
 
 
-def _tried(found: FoundWorst, factors: Sequence[Factor]) -> pl.DataFrame:
+def tried_points(found: FoundWorst, factors: Sequence[Factor]) -> pl.DataFrame:
+    """Every point of a search in its order: `evaluation`, the value of each factor, and the outcome, null where it was undefined."""
     values = np.where(np.isfinite(found.worst.values), found.sign * found.worst.values, np.nan)
     columns = {
         factor.name: [factor.value(factor.at(float(place))) for place in found.worst.points[:, number]]

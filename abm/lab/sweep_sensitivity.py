@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import suppress
 
 from abm.lab.analysis_files import SENSITIVITY
@@ -27,7 +28,7 @@ def sensitivities(results: SweepResults) -> list[Sensitivity]:
         other = read_sensitivity(folder)
         if not any((each.method, each.outcome, each.variant) == (other.method, other.outcome, other.variant) for each in found):
             found.append(other)
-    return [each for each in found if any(index.indices[each.main].estimate > 0.0 for index in each.factors)]
+    return [each for each in found if any(math.isfinite(index.indices[each.main].estimate) for index in each.factors)]
 
 
 def sensitivity_text(found: Sensitivity) -> str:

@@ -36,11 +36,12 @@ def partial_dependence(
 ) -> tuple[PartialMean, ...]:
     """The mean outcome along column `factor` of `positions`, shape (points, factors), at points drawn independently in each factor.
 
-    The part of the other factors that lies on straight lines is taken out by least squares, so that the curve does not move because
-    a bin happened to hold larger values of another factor: a control variate, whose mean `expected` (of each factor's position, 1/2
-    unless given) is known and which leaves the curve unbiased. groups: points that share coordinates, such as a walk of Morris or a
-    base sample of Sobol; they are averaged first. Intervals are Student's over groups, wider by the degrees of freedom of the lines.
-    Bins are the values themselves where there are at most `MOST_LEVELS`, else they hold equally many points.
+    The part of the other factors that lies on straight lines is taken out by least squares beside a level for each bin, so that the
+    curve does not move because a bin happened to hold larger values of another factor: a control variate, whose mean `expected` (of
+    each factor's position, 1/2 unless given) is known. groups: points that share coordinates, such as a walk of Morris or a base
+    sample of Sobol; they are averaged first. Intervals are Student's over groups, wider by the degrees of freedom of the lines. Means
+    and intervals end at the least and the largest outcome. Bins are the values themselves where there are at most `MOST_LEVELS`, else
+    they hold equally many points.
     Raises ValueError for shapes that do not fit, and outcomes that are not finite.
     """
     fraction(confidence, "confidence")
@@ -52,28 +53,32 @@ def partial_dependence(
         return ()
     labels = np.arange(len(values)) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1].ravel()
     centred = places - (0.5 if expected is None else np.asarray(expected, dtype=np.float64))
-    slopes = np.linalg.lstsq(np.column_stack([np.ones(len(values)), centred]), values, rcond=None)[0][1:]
-    slopes[factor] = 0.0
-    adjusted = values - centred @ slopes
-    free = len(values) - places.shape[1]
-    widening = math.sqrt(len(values) / free) if free > 0 else math.inf
     bins = _bins(places[:, factor], len(np.unique(labels)))
-    found = [
-        _mean(places[bins == each, factor], adjusted[bins == each], labels[bins == each], widening, confidence)
-        for each in range(bins.max() + 1)
-    ]
-    return tuple(found)
+    number = int(bins.max()) + 1
+    others = np.delete(centred, factor, axis=1)
+    slopes = np.linalg.lstsq(np.column_stack([np.eye(number)[bins], others]), values, rcond=None)[0][number:]
+    adjusted = values - others @ slopes
+    free = len(values) - number - others.shape[1]
+    widening = math.sqrt((len(values) - number) / free) if free > 0 else math.inf
+    limits = float(values.min()), float(values.max())
+    own = places[:, factor]
+    chosen = (bins == each for each in range(number))
+    return tuple(_mean(own[among], adjusted[among], labels[among], widening, limits, confidence) for among in chosen)
 
 
-def _mean(places: Values, values: Values, labels: NDArray[np.intp], widening: float, confidence: float) -> PartialMean:
+def _mean(
+    places: Values, values: Values, labels: NDArray[np.intp], widening: float, limits: tuple[float, float], confidence: float
+) -> PartialMean:
     names, place = np.unique(labels, return_inverse=True)
     means = np.bincount(place.ravel(), weights=values) / np.bincount(place.ravel())
     interval = mean_t(means, confidence=confidence)
-    if math.isfinite(widening) and math.isfinite(interval.half_width):
-        half = widening * interval.half_width
-        interval = Interval(interval.estimate, interval.estimate - half, interval.estimate + half, confidence, "t over groups")
+    estimate = min(max(interval.estimate, limits[0]), limits[1])
+    half = widening * interval.half_width
+    if math.isfinite(half):
+        low, high = max(interval.estimate - half, limits[0]), min(interval.estimate + half, limits[1])
+        interval = Interval(estimate, min(low, estimate), max(high, estimate), confidence, "t over groups")
     else:
-        interval = unbounded(interval.estimate, confidence, "t over groups")
+        interval = unbounded(estimate, confidence, "t over groups")
     return PartialMean(float(places.mean()), interval, len(values), len(names))
 
 

@@ -26,11 +26,11 @@ CAPTIONS: dict[str, str] = {
     "threshold": (
         "Each dot is a value at which all worlds were run: in which share of them the event happened, with its binomial interval. The "
         "vertical line is where that share crosses the dashed level, the band the interval of that place. Values are tried more densely "
-        "where the search has come close."
+        "where the search has come close; where that is a small part of the range, the second panel enlarges it."
     ),
     "worst": (
         "First panel: every point the search has tried, in the order in which it did, and the worst so far. Others: the same points over "
-        "each factor, the later the darker. The diamond is the winner in worlds that the search has not seen, with its interval: below "
-        "the best dot by as much as the search has flattered itself. The dotted line is what the file itself has."
+        "each factor, the later the darker. The diamond is the winner in worlds that the search has not seen, with its interval: where "
+        "it lies below the best dot, the search has flattered itself. The dotted line is what the file itself has."
     ),
 }

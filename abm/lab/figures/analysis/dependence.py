@@ -9,13 +9,13 @@ from matplotlib.figure import Figure
 from abm.lab.analysis_words import design_of, idle, importance
 from abm.lab.dependence import Dependence, dependences
 from abm.lab.figures.style import BLUE, GREY, INK, new_figure, styled, title
-from abm.lab.figures.sweep.scales import factor_axis, outcome_axis, unit_label
+from abm.lab.figures.sweep.scales import columns_of, factor_axis, outcome_axis, unit_label
 from abm.lab.sensitivity import FactorIndex, Sensitivity
 from abm.lab.statistics.interval import joined
 from abm.lab.sweep_words import amount, level_text, outcome_words, sentence, verb_of, with_unit
 from abm.lab.wording import percent
 
-MOST_PANELS, MOST_COLUMNS = 12, 4
+MOST_PANELS = 12
 ROOM = 0.08  # of the range of the means, above and below
 
 
@@ -23,7 +23,7 @@ ROOM = 0.08  # of the range of the means, above and below
 def dependence_figure(found: Sensitivity) -> Figure:
     """The mean outcome along each factor, averaged over the others, with its band; the most important factor first."""
     shown = dependences(found)[:MOST_PANELS]
-    columns = min(len(shown), 3 if len(shown) in (3, 5, 6, 9) else MOST_COLUMNS)
+    columns = columns_of(len(shown))
     rows = -(-len(shown) // columns)
     figure = new_figure(2.55 * rows + 1.0)
     grid = figure.subplots(rows, columns, squeeze=False, sharey=True)

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator
 
-from abm.lab.analysis_words import design_of, index_text, sensitivity_finding, words_of
+from abm.lab.analysis_words import design_of, importance, sensitivity_finding, words_of
 from abm.lab.figures.style import BLUE, GREY, INK, PALE, VERMILLION, new_figure, styled, title
 from abm.lab.figures.sweep.scales import outcome_axis
 from abm.lab.sensitivity import Sensitivity
@@ -47,7 +47,7 @@ def indices_figure(found: Sensitivity) -> Figure:
     else:
         panels[0].set_xlabel("" if unit in ("fraction", "seconds") else unit)
         _deviations(panels[1], [each.deviation for each in shown], found, unit)
-    _numbers(panels[0], [each.indices[found.main] for each in shown], found)
+    _numbers(panels[0], [importance(each, found) for each in shown], room=not share)
     _legend(panels[0], names)
     title(figure, sensitivity_finding(found, interval=False).rstrip("."))
     note = f"{sentence(design_of(found))}. Bars: {percent(found.confidence)} intervals."
@@ -83,16 +83,15 @@ def _limits(intervals: Sequence[Interval]) -> tuple[float, float]:
     return min(max(low, -0.25), 0.0) - 0.02, max(min(high, 1.25), 0.25) + 0.14
 
 
-def _numbers(axes: Axes, intervals: Sequence[Interval], found: Sensitivity) -> None:
+def _numbers(axes: Axes, texts: Sequence[str], room: bool) -> None:
     """The main index of each factor at the right edge of its row."""
-    for row, interval in enumerate(intervals):
-        text = index_text(interval.estimate, found, found.main)
+    for row, text in enumerate(texts):
         axes.annotate(
             text, (1.0, row), xycoords=axes.get_yaxis_transform(), xytext=(-2, 0), textcoords="offset points", ha="right", va="center",
             fontsize=8.5, fontweight="bold", color=BLUE, zorder=6,
             bbox={"boxstyle": "square,pad=0.15", "facecolor": "white", "edgecolor": "none"},
         )  # fmt: skip
-    if found.main == "size":
+    if room:
         low, high = axes.get_xlim()
         axes.set_xlim(low, high + 0.16 * (high - low))
 

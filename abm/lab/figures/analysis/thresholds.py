@@ -20,26 +20,26 @@ from abm.lab.sweep_results import Dimension, dimension_of
 from abm.lab.sweep_words import factor_words
 from abm.lab.wording import percent, plural
 
+ENLARGED = 2.0  # of the interval's width, shown on either side of it
+
 
 @styled
 def threshold_figure(found: FoundThreshold) -> Figure:
     """The share of worlds in which the event happened at every value tried, with binomial intervals, and the crossing with its own."""
-    threshold, dimension = found.threshold, dimension_along(found)
+    dimension = dimension_along(found)
+    near = _near(found)
     figure = new_figure(4.1)
-    axes = figure.subplots()
-    tried = threshold.evaluations
-    x = np.array([each.value for each in tried])
-    share, low, high = joined(each.probability for each in tried)
-    axes.plot(x, share, color=BLUE, linewidth=1.2, alpha=0.5, zorder=3)
-    axes.errorbar(x, share, np.vstack([share - low, high - share]), fmt="none", ecolor=BLUE, elinewidth=1.2, alpha=0.45, zorder=2)
-    axes.plot(x, share, color=BLUE, marker="o", markersize=5, linewidth=0, zorder=4)
-    factor_axis(axes, dimension)
-    axes.axhline(threshold.target, color=GREY, linewidth=1.0, linestyle=(0, (5, 3)), zorder=1)
-    _crossing(axes, found)
-    axes.set_ylim(-0.03, 1.03)
+    panels = figure.subplots(1, 2 if near else 1, squeeze=False, sharey=True)[0]
     event = event_words(found.event, unit_of(found.event.outcome))
-    percent_axis(axes, "share of worlds", ticks=5)
-    axes.set_title(f"Share of worlds with {event}")
+    for number, axes in enumerate(panels):
+        factor_axis(axes, dimension)
+        if number and near:
+            axes.set_xlim(near)
+        _shares(axes, found)
+        _crossing(axes, found, named=number == len(panels) - 1)
+        axes.set_ylim(-0.03, 1.03)
+        axes.set_title("Enlarged" if number else "All values tried" if near else f"Share of worlds with {event}")
+    percent_axis(panels[0], "share of worlds", ticks=5)
     title(figure, threshold_finding(found, dimension.words, unit_of(found.event.outcome)).rstrip("."))
     figure.supxlabel(_note(found), x=0.008, ha="left", fontsize=8.5, color=INK)
     return figure
@@ -54,7 +54,33 @@ def dimension_along(found: FoundThreshold) -> Dimension:
     )  # fmt: skip
 
 
-def _crossing(axes: Axes, found: FoundThreshold) -> None:
+def _shares(axes: Axes, found: FoundThreshold) -> None:
+    tried = found.threshold.evaluations
+    x = np.array([each.value for each in tried])
+    share, low, high = joined(each.probability for each in tried)
+    axes.plot(x, share, color=BLUE, linewidth=1.2, alpha=0.5, zorder=3)
+    axes.errorbar(x, share, np.vstack([share - low, high - share]), fmt="none", ecolor=BLUE, elinewidth=1.2, alpha=0.45, zorder=2)
+    axes.plot(x, share, color=BLUE, marker="o", markersize=5, linewidth=0, zorder=4)
+    axes.axhline(found.threshold.target, color=GREY, linewidth=1.0, linestyle=(0, (5, 3)), zorder=1)
+
+
+def _near(found: FoundThreshold) -> tuple[float, float] | None:
+    """Surroundings of the crossing that are worth a panel of their own; None where they are much of the range, or unknown."""
+    value, factor = found.threshold.value, found.factor
+    if not (math.isfinite(value.estimate) and math.isfinite(value.low) and math.isfinite(value.high)):
+        return None
+    ends = np.array([factor.low, factor.high, value.low, value.high])
+    first, last, low, high = np.log(ends) if factor.log else ends
+    room = ENLARGED * (high - low)
+    if high - low + 2.0 * room > 0.5 * (last - first) or low == high:
+        return None
+    near = np.array([max(low - room, first), min(high + room, last)])
+    left, right = np.exp(near) if factor.log else near
+    return float(left), float(right)
+
+
+def _crossing(axes: Axes, found: FoundThreshold, named: bool) -> None:
+    """The place and its interval; named where there is room for words."""
     value = found.threshold.value
     if math.isnan(value.estimate):
         return
@@ -62,13 +88,16 @@ def _crossing(axes: Axes, found: FoundThreshold) -> None:
     low, high = (value.low if math.isfinite(value.low) else left), (value.high if math.isfinite(value.high) else right)
     axes.axvspan(low, high, color=VERMILLION, alpha=0.15, linewidth=0, zorder=0)
     axes.axvline(value.estimate, color=VERMILLION, linewidth=1.8, zorder=3)
+    if not named:
+        return
     edges = np.array([left, right, low, value.estimate, high])
     edges = np.log(edges) if found.factor.log else edges
     before, place, past = (float(each) for each in (edges[2:] - edges[0]) / (edges[1] - edges[0]))
-    side = past + 0.012 if place <= 0.55 else before - 0.012
-    level = 0.1 if (place <= 0.55) == found.threshold.rising else 0.9
+    behind = place <= 0.55
+    below = behind == found.threshold.rising
     text = f"{percent(found.threshold.target)} at {value_text(value.estimate, found.unit)}\n{threshold_range(found)}"
-    label(axes, side, level, text, VERMILLION, ha="left" if place <= 0.55 else "right", va="bottom" if level < 0.5 else "top")
+    x, y = (past + 0.012 if behind else before - 0.012), (0.1 if below else 0.9)
+    label(axes, x, y, text, VERMILLION, ha="left" if behind else "right", va="bottom" if below else "top")
 
 
 def _note(found: FoundThreshold) -> str:

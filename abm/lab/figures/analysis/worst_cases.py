@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 
 from abm.lab.analysis_words import point_text, worst_finding
 from abm.lab.figures.style import BLUE, GREY, INK, VERMILLION, new_figure, styled, title
-from abm.lab.figures.sweep.scales import factor_axis, outcome_axis, unit_label
+from abm.lab.figures.sweep.scales import columns_of, factor_axis, outcome_axis, unit_label
 from abm.lab.search_store import StoredWorst
 from abm.lab.statistics.interval import Interval
 from abm.lab.sweep_results import Dimension, dimension_of
@@ -30,7 +30,7 @@ def worst_figure(found: StoredWorst) -> Figure:
     words = factor_names(found.records)
     dimensions = [dimension_of(record, words[record["name"]], found.tried[record["name"]]) for record in found.records][:MOST_FACTORS]
     panels = len(dimensions) + 1
-    columns = min(panels, 3 if panels in (3, 5, 6, 9) else 4)
+    columns = columns_of(panels)
     rows = -(-panels // columns)
     figure = new_figure(2.7 * rows + 1.1)
     grid = figure.subplots(rows, columns, squeeze=False, sharey=True)
