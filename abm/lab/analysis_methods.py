@@ -35,7 +35,8 @@ WORLDS = (
 CURVES = (
     "Partial dependence: means of the outcome over points at a value, or in a bin, of the factor. The part of the other factors that "
     "lies on straight lines is taken out by least squares before, so that a bin with larger values of another factor does not bend "
-    "the curve. Bands: Student's {level} interval over groups of points that share coordinates (base samples, walks), each averaged first."
+    "the curve. Bands: Student's {level} interval over groups of points that share coordinates (base samples, walks), each averaged "
+    "first, with one spread for all values where there are few."
 )
 THRESHOLD = (
     "Every world turns at a value of its own; the threshold is the quantile of these values. Bisection finds it and the two order "

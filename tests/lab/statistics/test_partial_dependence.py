@@ -55,6 +55,19 @@ def test_intervals_cover_the_curve_as_often_as_they_say() -> None:
     assert 0.925 <= covered / asked <= 0.985
 
 
+def test_intervals_from_a_few_walks_cover_too() -> None:
+    levels = np.array([0.0, 1 / 3, 2 / 3, 1.0])
+    rest = 5.0 * float((levels**2).mean()) + float(np.sin(3.0 * levels).mean())
+    covered, asked = 0, 0
+    for seed in range(300):
+        points = morris_design(3, 8, seed=seed)
+        outcomes = 2.0 * points[:, 0] + 5.0 * points[:, 1] ** 2 + 3.0 * points[:, 0] * points[:, 1] + np.sin(3.0 * points[:, 2])
+        for each in partial_dependence(points, outcomes, 0, groups=np.arange(len(points)) // 4):
+            covered += each.mean.contains(3.5 * each.position + rest)
+            asked += 1
+    assert 0.91 <= covered / asked <= 0.99
+
+
 def test_few_points_claim_no_interval() -> None:
     found = partial_dependence([[0.0, 0.2], [1.0, 0.4], [1.0, 0.9]], [1.0, 2.0, 3.0], 0)
     assert [each.points for each in found] == [1, 2]

@@ -12,7 +12,7 @@ from matplotlib.ticker import FixedLocator
 
 from abm.lab.analysis_words import design_of, importance, sensitivity_finding, words_of
 from abm.lab.figures.style import BLUE, GREY, INK, PALE, VERMILLION, new_figure, styled, title
-from abm.lab.figures.sweep.scales import outcome_axis
+from abm.lab.figures.sweep.scales import outcome_axis, unit_label
 from abm.lab.sensitivity import Sensitivity
 from abm.lab.statistics.interval import Interval
 from abm.lab.sweep_words import outcome_words, sentence
@@ -39,13 +39,13 @@ def indices_figure(found: Sensitivity) -> Figure:
     panels[0].set_yticks(range(len(shown)), [words[each.factor] for each in shown])
     panels[0].set_ylim(len(shown) - 0.45, -0.55)
     outcome = outcome_words(found.outcome)
-    panels[0].set_title(f"Share of the variance of {outcome}" if share else f"{sentence(outcome)}: move over the whole range of a factor")
+    heading = f"Share of the variance of {outcome}" if share else f"{sentence(outcome)}: move over the whole range of a factor"
+    panels[0].set_title(", ".join(filter(None, (heading, "" if share else unit_label(unit)))))
     outcome_axis(panels[0].xaxis, unit, ticks=6)
     if share:
         panels[0].set_xlim(*_limits([each.indices[name] for each in shown for name in names]))
         panels[0].xaxis.set_major_locator(FixedLocator([0.0, 0.2, 0.4, 0.6, 0.8, 1.0]))
     else:
-        panels[0].set_xlabel("" if unit in ("fraction", "seconds") else unit)
         _deviations(panels[1], [each.deviation for each in shown], found, unit)
     _numbers(panels[0], [importance(each, found) for each in shown], room=not share)
     _legend(panels[0], names)
@@ -117,5 +117,4 @@ def _legend(axes: Axes, names: Sequence[str]) -> None:
             [], [], marker="D" if hollow else "o", color=colour, markerfacecolor="white" if hollow else colour, markeredgewidth=1.6,
             linewidth=2.0, label=STRENGTHS[name],
         )  # fmt: skip
-    below = -0.22 if axes.get_xlabel() else -0.12
-    axes.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, below), ncols=2, frameon=False, fontsize=9)
+    axes.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, 0.0), borderaxespad=2.6, ncols=2, frameon=False, fontsize=9)
