@@ -16,7 +16,7 @@ from abm.lab.sweep_exercised import exercise, untested
 from abm.lab.sweep_findings import headline
 from abm.lab.sweep_methods import design_text, methods_texts, ran_text
 from abm.lab.sweep_results import SweepResults, results_of
-from abm.lab.sweep_sensitivity import sensitivities, sensitivity_text
+from abm.lab.sweep_sensitivity import sensitivities, sensitivity_methods, sensitivity_text
 from abm.lab.sweep_store import SWEEP, open_sweep
 from abm.lab.sweep_tables import (
     all_outcomes_table,
@@ -62,7 +62,11 @@ def write_report(folder: str | Path) -> Path:
 
     results = results_of(open_sweep(folder))
     analyses = sensitivities(results)
-    extra = [drawing for number, found in enumerate(analyses) for drawing in sensitivity_drawings(found, suffix=f"-{number + 1}")]
+    extra = [
+        drawing
+        for number, found in enumerate(analyses, start=1)
+        for drawing in sensitivity_drawings(found, f"sensitivity-{number}", f"-{number}")
+    ]
     return write_page(results.stored.folder, [*drawings(results), *extra], lambda drawn: report_text(results, drawn, analyses))
 
 
@@ -84,12 +88,14 @@ def _sections(results: SweepResults, figures: list[Drawn], analyses: Sequence[Se
         "tested": _tested(results) if some else "",
         "expectations": expectations_table(results, expected) if expected else "",
         "response": drawn["response"] + (_effects(results) + cells_table(results) if drawn["response"] else ""),
-        "sensitivity": drawn["sensitivity"] + "".join(map(sensitivity_text, analyses)),
+        "sensitivity": "".join(
+            pictures(figures, f"sensitivity-{number}") + sensitivity_text(found) for number, found in enumerate(analyses, start=1)
+        ),
         "phase": drawn["phase"],
         "differences": _differences(results, drawn) if some else "",
         "gains": drawn["gains"] + (gains_table(results) if drawn["gains"] else ""),
         "examples": drawn["examples"],
-        "methods": _methods(results),
+        "methods": _methods(results, analyses),
         "provenance": _provenance(results),
     }
     return {section: text for section, text in texts.items() if text}
@@ -113,8 +119,8 @@ def _differences(results: SweepResults, drawn: Mapping[str, str]) -> str:
     return drawn["differences"] + tables + (cells_table(results) if tables and not drawn["response"] else "")
 
 
-def _methods(results: SweepResults) -> str:
-    texts = f"{entries(methods_texts(results))}<h3>Outcomes</h3>{definitions_table(results)}"
+def _methods(results: SweepResults, analyses: Sequence[Sensitivity]) -> str:
+    texts = f"{entries([*methods_texts(results), *sensitivity_methods(analyses)])}<h3>Outcomes</h3>{definitions_table(results)}"
     return texts + (all_outcomes_table(results) if results.runs.height else "")
 
 

@@ -15,11 +15,11 @@ from typing import Any
 
 import pytest
 
-from abm.lab.analysis_record import command_text, records_of
+from abm.lab.analysis_record import command_text, record_search, records_of
 from abm.lab.analysis_report import SECTIONS, analyses_of, finding_of, is_analysis
 from abm.lab.cli import exit_code
 from abm.lab.errors import InputError
-from abm.lab.evaluation import EVALUATIONS
+from abm.lab.evaluation import EVALUATIONS, batch_plan, subject_of
 from abm.lab.report import write_report
 from abm.lab.search_store import read_threshold, read_worst, write_threshold
 from abm.lab.sensitivity_store import write_sensitivity
@@ -27,6 +27,7 @@ from abm.lab.sweep_sensitivity import LEAST_POINTS
 from tests.lab.found_analyses import found_sensitivity, found_threshold
 from tests.lab.made_sweeps import made_folder
 from tests.lab.searched_file import TEXT
+from tests.lab.sweep_files import with_trap, written
 from tests.lab.test_report import Page, tag_free
 from tests.lab.test_sweep_report_findings import LAG, noise, world
 
@@ -184,6 +185,17 @@ def test_folders_without_an_analysis_are_refused(tmp_path: Path) -> None:
         write_report(tmp_path)
 
 
+def test_the_recorded_file_is_the_one_that_was_searched_with_its_own_classes(tmp_path: Path) -> None:
+    file = written(tmp_path / "here", with_trap("nothing", 1) + '"venue.insurance_fund" = { low = 1e3, high = 1e5, scale = "log" }\n')
+    subject = subject_of(file)
+    record_search(tmp_path / "out", "worst", subject, subject.factors, "bad_debt", (4, 9), ["--evaluations", "16"])
+    assert (tmp_path / "out" / "traps.py").read_bytes() == (file.parent / "traps.py").read_bytes()
+    again = subject_of(tmp_path / "out" / "worst_file.toml")
+    assert (again.factors, again.seeds, again.sweep.table.outcomes) == (subject.factors, (4, 9), ("bad_debt",))
+    first, second = (batch_plan(each, [{}], (4, 9), "bad_debt") for each in (subject, again))
+    assert first.identity == second.identity
+
+
 # in the report of a sweep
 
 
@@ -205,6 +217,8 @@ def test_sweep_of_drawn_points_shows_which_factor_matters(tmp_path: Path) -> Non
     titles = " ".join(str(each["alt"]) for each in page.all("img")).replace("\u00a0", " ")
     assert "Bad debt depends most on oracle lag" in titles
     assert "insurance fund cannot be told from no effect" in titles
+    assert "Indices of bad debt: factor range alone oracle lag" in page.text
+    assert "First-order index from points that were drawn" in page.text
     assert {"figure-indices-1", "figure-dependence-1"} <= {str(each["id"]) for each in page.all("figure")}
 
 
