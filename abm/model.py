@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import mesa
@@ -11,7 +12,9 @@ import numpy as np
 from abm.agents.base import Cohort, Group, enlist, open_accounts
 from abm.invariants import check_invariants
 from abm.kernels.assessment import open_block
+from abm.kernels.halts import discard_paused
 from abm.kernels.spot import move_world
+from abm.mechanisms.calendar import Calendar
 from abm.mechanisms.venue import Venue
 from abm.parameters import ParameterError
 from abm.recorder import Recorder, Recording
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 STRETCH = 4096  # blocks of outside prices made at a time
+ORACLE_FIELDS = ["oracle", "oracle_block", "oracle_confirmed"]
 
 
 class PerpModel(mesa.Model):
@@ -138,8 +142,18 @@ class PerpModel(mesa.Model):
         self.memory = {kind: getattr(venue, kind).init(state, self.seed) for kind in kinds}
         self._guards = [(guard, guard.init(state, self.seed)) for guard in venue.guards]
         self._open_funds(venue)
-        state.liquidation_terms[:] = venue.liquidation.terms()
-        state.liquidation_terms["reward"], state.liquidation_terms["fixed_reward"] = venue.enforcement.reward()
+        self._write_liquidation_terms()
+        self._calendar = Calendar(venue.events, state, self.seed)
+        self._next_event = self._calendar.next_block
+        # Almost no block has a halt or a pause: they are looked for in a way that costs next to nothing.
+        self._halted = self._frozen = False
+        self._halt_until = state.venue["halt_until"].item
+        self._paused = state.venue["paused"].item
+
+    def _write_liquidation_terms(self) -> None:
+        terms = self.state.liquidation_terms
+        terms[:] = self.rules.liquidation.terms()
+        terms["reward"], terms["fixed_reward"] = self.rules.enforcement.reward()
 
     def _open_funds(self, venue: Venue) -> None:
         """One fund for all cross-margined markets, and one for each market that may only be held alone (dYdX v4)."""
@@ -199,6 +213,8 @@ class PerpModel(mesa.Model):
             left = max(self.blocks - self.block, 1)
             self._stretch = self.world.stretch(self._world_memory, self.block, min(STRETCH, left))
         state = self.state
+        if self._halt_until():
+            self._halted, self._frozen = state.chain_halted, state.oracle_frozen
         move_world(
             state.venue, state.markets, state.outside, state.spot_orders, self._stretch.prices, self._stretch.volatility, row,
             self._impact, self._spot_terms, self._gas,
@@ -206,13 +222,33 @@ class PerpModel(mesa.Model):
 
     def publish_oracle(self) -> None:
         """What the chain is told, late and imperfect."""
-        self.rules.oracle.publish(self.state, self.memory["oracle"])
+        if self._frozen:
+            # Outside the chain sources go on seeing prices; none of them arrives.
+            kept = self.state.markets[ORACLE_FIELDS].copy()
+            self.rules.oracle.publish(self.state, self.memory["oracle"])
+            for field in ORACLE_FIELDS:
+                self.state.markets[field] = kept[field]
+        else:
+            self.rules.oracle.publish(self.state, self.memory["oracle"])
 
     def update_mark(self) -> None:
-        """What positions are valued at."""
+        """What positions are valued at; guards look, and what was voted comes into force."""
         self.rules.mark.update(self.state, self.memory["mark"])
         for guard, memory in self._guards:
             guard.watch(self.state, memory)
+        if self.block >= self._next_event and not self._halted:
+            self._let_events_happen()
+
+    def _let_events_happen(self) -> None:
+        """Every event that is due, also those that a halt of the chain has held up; a rule that one brings starts from nothing."""
+        for due in self._calendar.take(self.block):
+            changes: dict[str, Any] = due.event.happen(self.state, due.memory)
+            self.rules = replace(self.rules, **changes)
+            for kind, rule in changes.items():
+                self.memory[kind] = rule.init(self.state, self.seed)
+            if changes:
+                self._write_liquidation_terms()
+        self._next_event = self._calendar.next_block
 
     def settle_funding(self) -> None:
         """Samples the premium; in a funding block longs and shorts settle."""
@@ -236,16 +272,22 @@ class PerpModel(mesa.Model):
         self.rules.enforcement.enforce(self.state, self.memory["enforcement"])
 
     def sequence(self) -> None:
-        """Who goes first in this block."""
+        """Who goes first in this block, of what is carried out at all."""
+        state = self.state
+        if self._paused():
+            discard_paused(state.venue, state.transactions, state.ended_orders)
         self._count = self.rules.ordering.arrange(self.state, self.memory["ordering"])
 
     def clear(self) -> None:
         """Fills, fees, liquidations: one transaction after another."""
+        if self._halted:
+            return
         self.rules.clearing.clear(self.state, self.memory["clearing"], self._count)
 
     def absorb_losses(self) -> None:
         """Accounts below zero that neither the book nor the fund could close are deleveraged; fee tiers follow volume."""
-        self.rules.deleveraging.absorb(self.state, self.memory["deleveraging"])
+        if not self._halted:
+            self.rules.deleveraging.absorb(self.state, self.memory["deleveraging"])
         self.rules.fees.update(self.state, self.memory["fees"])
 
     def record(self) -> None:

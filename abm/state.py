@@ -58,6 +58,7 @@ RANGED = "range"  # liquidity can be provided in a range of prices
 # Market status.
 ACTIVE = 0
 HALTED = 1
+SETTLED = 2  # closed for good: every position was settled, no new order is taken
 
 # Why an order ended or a transaction failed.
 FILLED = 0
@@ -81,6 +82,8 @@ ALREADY_LIQUIDATED = 17  # nothing of this account may be liquidated again in th
 LIQUIDATED = 18  # resting orders of an account that is being liquidated
 NOT_OFFERED = 19  # the venue has no such thing: a resting order where traders meet a curve, a pool where there is none
 TAKEN_OVER = 20  # the position changed hands at the mark price: to the backstop vault, or to the liquidator
+MARKET_SETTLED = 21  # the market was closed for good
+PAUSED = 22  # the venue carries out no transactions of this kind now, or none at all
 
 REASONS = (
     "filled",
@@ -104,6 +107,8 @@ REASONS = (
     "liquidated",
     "not_offered",
     "taken_over",
+    "market_settled",
+    "paused",
 )
 
 # What a guard may bar in a market, combined by |.
@@ -190,7 +195,7 @@ MARKET = np.dtype(
         ("house", "i8"),  # account that is the other side of every trade, NOBODY where traders meet each other
         ("trigger_band", "f8"),  # fraction of the oracle price within which trades too trigger conditional orders
         # set by rules, block by block
-        ("status", "i4"),  # ACTIVE or HALTED
+        ("status", "i4"),  # ACTIVE, HALTED or SETTLED
         ("index", "f8"),  # USD, the true outside price, impact of outside orders included
         ("exogenous", "f8"),  # USD, the outside price without that impact
         ("volatility", "f8"),  # of the outside price, fraction per square root of a block, as the world knows it
@@ -372,6 +377,10 @@ VENUE = np.dtype(
         ("reward_profit", "f8"),  # fraction of that cost which the reward adds at least
         ("reward_most", "f8"),  # USD, largest reward then
         ("withdrawals_blocked_until", "i8"),  # block at which withdrawals are possible again
+        ("paused", "i8"),  # kinds of transaction that are not carried out in this block: 1 << kind, combined by |
+        ("halt_from", "i8"),  # block from which the chain stands still, up to `halt_until`
+        ("halt_until", "i8"),  # block in which it goes on
+        ("oracle_frozen_until", "i8"),  # block in which oracle prices reach the chain again after a halt
         ("withdrawal_capacity", "f8"),  # USD that may still leave; infinite without a gate
         ("gas_price", "f8"),  # USD per keeper transaction
         ("isolated_markets", "i8"),  # how many markets are isolated-only
@@ -674,6 +683,19 @@ class State:
     @property
     def n_markets(self) -> int:
         return len(self.markets)
+
+    @property
+    def chain_halted(self) -> bool:
+        """Whether the chain carries out no transactions in this block."""
+        return self._is_from_halt_to(self.venue["halt_until"][0])
+
+    @property
+    def oracle_frozen(self) -> bool:
+        """Whether no new oracle price reaches the chain in this block."""
+        return self._is_from_halt_to(self.venue["oracle_frozen_until"][0])
+
+    def _is_from_halt_to(self, end: int) -> bool:
+        return bool(self.venue["halt_from"][0] <= self.venue["block"][0] < end)
 
     @property
     def somebody_to_liquidate(self) -> bool:

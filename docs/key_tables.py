@@ -18,7 +18,7 @@ from abm.lab.recorded_bars import RecordedBars
 from abm.lab.schema import field_key, is_required, shapes_of
 from abm.lab.shapes import Choice
 from abm.lab.toml_text import value_text
-from abm.mechanisms import clearing, deleveraging, enforcement, fees, funding, guards, liquidation, margin, mark, oracle, ordering
+from abm.mechanisms import clearing, deleveraging, enforcement, events, fees, funding, guards, liquidation, margin, mark, oracle, ordering
 from abm.mechanisms.listing import Listing
 from abm.mechanisms.venue import Venue
 from abm.parameters import Parameters
@@ -43,6 +43,7 @@ RULES: dict[str, type[Parameters]] = {
     "enforcement": enforcement.Enforcement,
     "deleveraging": deleveraging.Deleveraging,
     "guards": guards.Guard,
+    "events": events.Event,
 }
 TABLES: dict[str, tuple[type[Parameters], tuple[str, ...]]] = {
     "run": (Run, ()),
@@ -133,6 +134,8 @@ def default_of(field: dataclasses.Field[Any]) -> str:
     if is_required(field):
         return "required"
     value = field.default if field.default is not dataclasses.MISSING else field.default_factory()  # type: ignore[misc]
+    if value is None:
+        return "none"
     text = value_text(plain(value))
     return f"`{text}`" if len(text) <= LONGEST_DEFAULT else "see `abm new`"
 

@@ -68,6 +68,7 @@ from abm.state import (
     LIQUIDATE,
     LIQUIDATED,
     MARKET_HALTED,
+    MARKET_SETTLED,
     NO_LIQUIDITY,
     NOBODY,
     NOT_LIQUIDATABLE,
@@ -82,6 +83,7 @@ from abm.state import (
     REDUCE_ONLY,
     REDUCE_ONLY_DROPPED,
     SELF_TRADE,
+    SETTLED,
     UNDERCOLLATERALISED,
     WITHDRAW,
     WOULD_CROSS,
@@ -122,6 +124,22 @@ def record_end(venue, ended_orders, i, k, side, tick, lots, kind, reason):
         ended_orders[n].kind = kind
         ended_orders[n].age = 0
     venue[0].ended_orders = n + 1
+
+
+@inline
+def fund_share(accounts, positions, markets, margin_tiers, i, k, change, value, fund_fee):
+    """USD that the fund gets (negative: pays) when a liquidation changes account i's position by `change` lots for `value` > 0 USD."""
+    held = positions[i, k].lots
+    lot = markets[k].lot
+    side = 1 if change > 0 else -1
+    equity, _, maintenance = account_risk(accounts, positions, markets, margin_tiers, i)
+    price = lot * markets[k].mark
+    _, own = position_margin(
+        markets, margin_tiers, k, abs(held) * price, markets[k].open_interest * price, positions[i, k].least_margin_fraction
+    )
+    set_free = own * abs(change) / abs(held)
+    bankruptcy = bankruptcy_quote_change(change * lot, markets[k].mark, set_free, equity, maintenance)
+    return fund_delta(-side * value, bankruptcy, fund_fee)
 
 
 @inline
@@ -192,14 +210,8 @@ def match(
         taker_fee = 0.0
         delta = 0.0
         if liquidation:
-            equity, _, maintenance = account_risk(accounts, positions, markets, margin_tiers, i)
             price = lot * markets[k].mark
-            _, own = position_margin(
-                markets, margin_tiers, k, abs(held) * price, markets[k].open_interest * price, positions[i, k].least_margin_fraction
-            )
-            set_free = own * quantity / abs(held)
-            bankruptcy = bankruptcy_quote_change(change * lot, markets[k].mark, set_free, equity, maintenance)
-            delta = fund_delta(-side * value, bankruptcy, fund_fee)
+            delta = fund_share(accounts, positions, markets, margin_tiers, i, k, change, value, fund_fee)
             if not fund_can_cover(min(funds[fund].balance, markets[k].insurance_left), delta) or (
                 delta < 0.0 and allowance_left(terms[0].max_insurance_per_block, accounts[i].used_insurance) < -delta
             ):
@@ -377,6 +389,53 @@ def remember_portion(accounts, i, block, freed):
 
 
 @inline
+def closing_order(
+    venue, accounts, positions, markets, margin_tiers, terms, liquidated_lots, i, k, equity, maintenance, allowance
+):  # fmt: skip
+    """The order that closes (a portion of) account i's position in market k: (side, lots, limit tick, limit in USD, the position's
+    maintenance margin in USD, largest fraction of notional for the fund, fraction of notional that closing frees)."""
+    block = venue[0].block
+    held = positions[i, k].lots
+    side = -1 if held > 0 else 1
+    lot = markets[k].lot
+    mark = markets[k].mark
+    size = held * lot
+    value = abs(size) * mark
+    _, own = position_margin(markets, margin_tiers, k, value, markets[k].open_interest * lot * mark, positions[i, k].least_margin_fraction)
+    fund_fee = terms[0].max_fee
+    fee = 0.0
+    freeing = 0.0
+    if terms[0].covers_shortage != 0:
+        coins, fee, fund_fee, freeing = covering_size(venue, accounts, positions, markets, terms, i, k, equity, maintenance, own)
+        wanted_lots = min(int(math.ceil(abs(coins) / lot - 1e-9)), abs(held))
+    else:
+        portion = terms[0].max_portion
+        if terms[0].whole_below > 0.0 and (value <= terms[0].whole_below or is_continuing(accounts, i, block)):
+            portion = 1.0
+        coins = liquidation_size(size, mark, terms[0].min_notional, portion, allowance, lot)
+        wanted_lots = min(max(int(abs(coins) / lot + 0.5), 1), abs(held))
+    if terms[0].window > 0.0:
+        most = liquidatable_in_window(
+            wanted_lots * lot, terms[0].window_capacity, lots_in_window(liquidated_lots, k, block) * lot,
+            markets[k].open_interest * lot / terms[0].window_scale, terms[0].window_calm_skew,
+            passed_in_block(liquidated_lots, k, block),
+        )  # fmt: skip
+        wanted_lots = min(wanted_lots, int(math.floor(most / lot + 1e-9)))
+    limit_price = fillable_price(
+        size, mark, own, equity, maintenance, terms[0].bankruptcy_adjustment, terms[0].spread_to_maintenance_margin
+    )
+    if terms[0].covers_shortage != 0:
+        limit_price = mark * (1.0 + side * fee)
+    if terms[0].at_market != 0:
+        limit = 1 if side < 0 else markets[k].ticks - 1
+    elif side < 0:
+        limit = max(int(math.ceil(limit_price / markets[k].tick - 1e-9)), 1)
+    else:
+        limit = min(int(math.floor(limit_price / markets[k].tick + 1e-9)), markets[k].ticks - 1)
+    return side, wanted_lots, limit, limit_price, own, fund_fee, freeing
+
+
+@inline
 def liquidate(
     venue, accounts, positions, markets, margin_tiers, funds, levels, bitmap, orders, expiry, fills, ended_orders, terms,
     liquidations, liquidated_lots, i, keeper, wanted, submitted, gas, key,
@@ -411,45 +470,12 @@ def liquidate(
             return result
         tried_any = True
         positions[i, k].liquidated_block = block
-        held = positions[i, k].lots
-        side = -1 if held > 0 else 1
         lot = markets[k].lot
         mark = markets[k].mark
-        size = held * lot
-        value = abs(size) * mark
-        _, own = position_margin(
-            markets, margin_tiers, k, value, markets[k].open_interest * lot * mark, positions[i, k].least_margin_fraction
+        size = positions[i, k].lots * lot
+        side, wanted_lots, limit, limit_price, own, fund_fee, freeing = closing_order(
+            venue, accounts, positions, markets, margin_tiers, terms, liquidated_lots, i, k, equity, maintenance, allowance
         )
-        fund_fee = terms[0].max_fee
-        fee = 0.0
-        freeing = 0.0
-        if terms[0].covers_shortage != 0:
-            coins, fee, fund_fee, freeing = covering_size(venue, accounts, positions, markets, terms, i, k, equity, maintenance, own)
-            wanted_lots = min(int(math.ceil(abs(coins) / lot - 1e-9)), abs(held))
-        else:
-            portion = terms[0].max_portion
-            if terms[0].whole_below > 0.0 and (value <= terms[0].whole_below or is_continuing(accounts, i, block)):
-                portion = 1.0
-            coins = liquidation_size(size, mark, terms[0].min_notional, portion, allowance, lot)
-            wanted_lots = min(max(int(abs(coins) / lot + 0.5), 1), abs(held))
-        if terms[0].window > 0.0:
-            most = liquidatable_in_window(
-                wanted_lots * lot, terms[0].window_capacity, lots_in_window(liquidated_lots, k, block) * lot,
-                markets[k].open_interest * lot / terms[0].window_scale, terms[0].window_calm_skew,
-                passed_in_block(liquidated_lots, k, block),
-            )  # fmt: skip
-            wanted_lots = min(wanted_lots, int(math.floor(most / lot + 1e-9)))
-        limit_price = fillable_price(
-            size, mark, own, equity, maintenance, terms[0].bankruptcy_adjustment, terms[0].spread_to_maintenance_margin
-        )
-        if terms[0].covers_shortage != 0:
-            limit_price = mark * (1.0 + side * fee)
-        if terms[0].at_market != 0:
-            limit = 1 if side < 0 else markets[k].ticks - 1
-        elif side < 0:
-            limit = max(int(math.ceil(limit_price / markets[k].tick - 1e-9)), 1)
-        else:
-            limit = min(int(math.floor(limit_price / markets[k].tick + 1e-9)), markets[k].ticks - 1)
         notional_before = notional_at_mark(positions, markets, i)
         lots = wanted_lots
         traded = 0.0
@@ -590,6 +616,8 @@ def carry_out_anywhere(venue, accounts, positions, markets, margin_tiers, condit
     if kind == CONDITIONAL:
         if k < 0 or k >= markets.shape[0]:
             return OUT_OF_RANGE
+        if markets[k].status == SETTLED:
+            return MARKET_SETTLED
         if not add_conditional(
             venue, conditionals, i, k, int(transactions[t].side), transactions[t].flags, transactions[t].amount, transactions[t].tick,
             transactions[t].lots, transactions[t].expires,

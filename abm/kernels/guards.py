@@ -129,7 +129,8 @@ def restart_window(breakers, k, block, price):
 def halt_market(markets, breakers, k, until):
     """Halts a market at least until that block; a longer halt by somebody else stays."""
     breakers[k].until = until
-    markets[k].status = HALTED
+    if markets[k].status == ACTIVE:
+        markets[k].status = HALTED
     markets[k].halted_until = max(markets[k].halted_until, until)
 
 

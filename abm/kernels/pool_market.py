@@ -56,6 +56,7 @@ from abm.state import (
     LEAVE_POOL,
     LIQUIDATE,
     MARKET_HALTED,
+    MARKET_SETTLED,
     NEVER,
     NO_LIQUIDITY,
     NOBODY,
@@ -67,6 +68,7 @@ from abm.state import (
     POST_ONLY,
     REDUCE_ONLY,
     REDUCE_ONLY_DROPPED,
+    SETTLED,
     UNDERCOLLATERALISED,
 )
 
@@ -308,6 +310,8 @@ def join_pool(venue, accounts, positions, markets, margin_tiers, pools, shares, 
     """Pays `amount` USD of account i's collateral into the pool of market k at what a share is worth now."""
     if k < 0 or k >= markets.shape[0] or not 0.0 < amount < math.inf or accounts[i].house != 0:
         return OUT_OF_RANGE
+    if markets[k].status == SETTLED:
+        return MARKET_SETTLED
     equity, initial, _ = account_risk(accounts, positions, markets, margin_tiers, i)
     if equity - amount < initial:
         return UNDERCOLLATERALISED
@@ -388,6 +392,8 @@ def quote_pool(venue, accounts, markets, levels, bitmap, orders, expiry, pools, 
     """Puts the pool into the book as resting quotes of its account: what more can be bought and sold at which price."""
     house = markets[k].house
     withdraw_quotes(venue, accounts, markets, levels, bitmap, orders, expiry, house)
+    if markets[k].status == SETTLED:
+        return
     room = int(terms[k].reserve_factor * side_pool(pools, k) / (markets[k].lot * markets[k].oracle))
     highest_bid = 0
     for side in (-1, 1):

@@ -37,6 +37,7 @@ def move_world(venue, markets, outside, spot_orders, prices, volatility, row, im
     venue[0].spot_orders = 0
     if venue[0].block % terms[0].financing_blocks == 0:
         charge_financing(outside, markets, terms[0].financing_rate)
+    venue[0].paused = 0  # as with what is barred below
     now = 0.0
     usual = 0.0
     for k in range(markets.shape[0]):

@@ -68,6 +68,7 @@ from abm.state import (
     POST_ONLY,
     REDUCE_ONLY,
     REDUCE_ONLY_DROPPED,
+    SETTLED,
     UNDERCOLLATERALISED,
 )
 
@@ -351,6 +352,8 @@ def quote_curve(venue, accounts, positions, markets, levels, bitmap, orders, exp
     """
     house = markets[k].house
     withdraw_quotes(venue, accounts, markets, levels, bitmap, orders, expiry, house)
+    if markets[k].status == SETTLED:
+        return
     quote, base = reserves(positions, markets, curves, k)
     spot = curve_price(quote, base, curves[k].peg)
     curves[k].shown = spot

@@ -270,10 +270,10 @@ def presets(name: str | None) -> None:
         raise InputError(f"unknown preset {name!r}; {nearest(name, PRESETS) or 'expected ' + ', '.join(PRESETS)}")
 
 
-@abm.command(short_help="Write figures and report of a run or a sweep again.")
+@abm.command(short_help="Write figures and report of a folder of results again.")
 @click.argument("folder", type=click.Path(path_type=Path))
 def report(folder: Path) -> None:
-    """Write figures and report of the run or sweep in FOLDER once more, from its tables."""
+    """Write figures and report of the run, sweep, sensitivity analysis, threshold or worst case in FOLDER once more, from its tables."""
     from abm.lab.report import write_report
 
     click.echo(f"report: {write_report(folder)}")

@@ -33,7 +33,7 @@ COLUMNS: dict[str, dict[str, tuple[str, str]]] = {
         "liquidated": ("USD", "of positions closed by liquidation since the start"),
         "deleveraged": ("USD", "of positions closed by deleveraging since the start"),
         "trades": ("fills", "since the start"),
-        "status": ("code", "0: active, 1: halted"),
+        "status": ("code", "0: active, 1: halted, 2: settled for good"),
     },
     "venue": _TIMES | {
         "insurance_fund": ("USD", "balance"),

@@ -28,6 +28,7 @@ from abm.lab.outcomes import find
 from abm.lab.part import FAILED, PartTask, task_of
 from abm.lab.part_files import is_finished
 from abm.lab.plan import ACCOUNT_BLOCKS_PER_PART, MOST_RUNS_PER_PART, Plan, account_blocks, plan_of
+from abm.lab.plan_record import factor_record
 from abm.lab.sweep import Sweep, SweepTable, Until, read_sweep
 from abm.lab.sweep_store import StoredSweep, open_sweep, prepare_folder
 from abm.lab.toml_text import key_text
@@ -127,6 +128,25 @@ def unit_of_factor(subject: Subject, factor: Factor) -> str:
     return field_at(experiment, factor.keys[0])[0]
 
 
+def described(subject: Subject, factors: Sequence[Factor]) -> list[dict[str, Any]]:
+    """The factors as `abm.lab.plan_record` writes them down, with unit and meaning of the first field that each sets."""
+    experiment = read_experiment({key: value for key, value in subject.contents.items() if key != SWEEP}, folder=subject.sweep.folder)
+    return [factor_record(factor, *field_at(experiment, factor.keys[0])) for factor in factors]
+
+
+def own_values(subject: Subject, factors: Sequence[Factor]) -> dict[str, Any]:
+    """What the file itself has where the factors vary it, as the results write it; None where that is none of a factor's levels."""
+    found: dict[str, Any] = {}
+    for factor in factors:
+        own = [value_at(subject.contents, key) for key in factor.keys]
+        if factor.ranged:
+            found[factor.name] = own[0] if type(own[0]) in (int, float) else None
+        else:
+            same = (level for level in factor.levels if [value for _, value in factor.settings(level)] == own)
+            found[factor.name] = next(map(factor.value, same), None)
+    return found
+
+
 def settings_at(factors: Sequence[Factor], position: Iterable[float]) -> dict[str, Any]:
     """What the factors set at a point of the unit cube."""
     return dict(pair for factor, place in zip(factors, position, strict=True) for pair in factor.settings(factor.at(float(place))))
@@ -184,10 +204,7 @@ class Evaluator:
 
     def means(self, points: Sequence[Settings], seeds: Sequence[int]) -> NDArray[np.float64]:
         """The mean of the outcome over the seeds in which it is defined; NaN where it is in none."""
-        values = self.values(points, seeds)
-        known = np.isfinite(values)
-        total = np.where(known, values, 0.0).sum(axis=1)
-        return np.where(known.any(axis=1), total / np.maximum(known.sum(axis=1), 1), np.nan)
+        return mean_outcomes(self.values(points, seeds))
 
     def _stored(self, points: Sequence[Settings], seeds: Sequence[int]) -> StoredSweep:
         plan = batch_plan(self.subject, points, seeds, self.outcome)
@@ -216,6 +233,13 @@ class Evaluator:
             arguments = self.subject.sweep.table.cluster
             self._engine = self._stack.enter_context(Distribution(workers, cluster, arguments)).carry_out
         return self._engine(tasks, finished)
+
+
+def mean_outcomes(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The mean of each row over the columns in which it is a number; NaN where it is in none."""
+    known = np.isfinite(values)
+    total = np.where(known, values, 0.0).sum(axis=1)
+    return np.where(known.any(axis=1), total / np.maximum(known.sum(axis=1), 1), np.nan)
 
 
 def _here(tasks: Sequence[PartTask], finished: Callable[[bool], None]) -> list[PartDone]:

@@ -30,6 +30,8 @@ def described(experiment: Experiment) -> list[dict[str, Any]]:
             entries += [_entry("venue", f"market {listing.symbol}", "Listing", listing, _parameters(listing)) for listing in rule]
         elif field.name == "guards":
             entries += [_entry("venue", "guard", kind_name(type(guard)), guard, _parameters(guard)) for guard in rule]
+        elif field.name == "events":
+            entries += [_entry("venue", "event", kind_name(type(event)), event, _parameters(event)) for event in rule]
         elif isinstance(rule, Parameters):
             entries.append(_entry("venue", field.name, kind_name(type(rule)), rule, _parameters(rule)))
     entries += [

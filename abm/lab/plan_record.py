@@ -11,6 +11,7 @@ from typing import Any
 
 from abm.lab.cells import field_at
 from abm.lab.errors import InputError
+from abm.lab.factors import Factor
 from abm.lab.plain import plain
 from abm.lab.plan import Plan
 from abm.lab.provenance import MADE_BY
@@ -129,17 +130,18 @@ def record_of(plan: Plan) -> PlanRecord:
 
 
 def _factors(plan: Plan) -> list[dict[str, Any]]:
-    described = []
-    for factor in plan.factors:
-        unit, about = field_at(plan.cells[0].experiment, factor.keys[0])
-        values: dict[str, Any] = {"values": [factor.value(level) for level in factor.levels]}
-        if factor.ranged:
-            values = {"low": factor.low, "high": factor.high, "scale": "log" if factor.log else "linear"}
-        described.append(
-            {"name": factor.name, "keys": list(factor.keys), "unit": unit, "about": about, "type": factor.type.__name__,
-             "words": factor.words(), **values}
-        )  # fmt: skip
-    return described
+    return [factor_record(factor, *field_at(plan.cells[0].experiment, factor.keys[0])) for factor in plan.factors]
+
+
+def factor_record(factor: Factor, unit: str = "", about: str = "") -> dict[str, Any]:
+    """A factor as `PlanRecord.factors` describes it. unit, about: of the field that it sets."""
+    values: dict[str, Any] = {"values": [factor.value(level) for level in factor.levels]}
+    if factor.ranged:
+        values = {"low": factor.low, "high": factor.high, "scale": "log" if factor.log else "linear"}
+    return {
+        "name": factor.name, "keys": list(factor.keys), "unit": unit, "about": about, "type": factor.type.__name__,
+        "words": factor.words(), **values,
+    }  # fmt: skip
 
 
 def read_record(folder: Path) -> PlanRecord:

@@ -40,13 +40,15 @@ SECTIONS = {
 
 
 def write_report(folder: str | Path) -> Path:
-    """Draws the figures of the run or sweep in `folder` and writes them and `report.html` there; returns the report's path.
+    """Draws the figures of the run, sweep or analysis in `folder` and writes them and `report.html` there; returns the report's path.
 
-    Each file is replaced whole. Raises InputError when `folder` holds neither, or a sweep of which no run has ended.
+    Each file is replaced whole. Raises InputError when `folder` holds none of them, or a sweep of which no run has ended.
     """
-    from abm.lab import sweep_report
+    from abm.lab import analysis_report, sweep_report
 
-    return sweep_report.write_report(folder) if sweep_report.is_sweep(folder) else write_run_report(folder)
+    if sweep_report.is_sweep(folder):
+        return sweep_report.write_report(folder)
+    return analysis_report.write_report(folder) if analysis_report.is_analysis(folder) else write_run_report(folder)
 
 
 def write_run_report(folder: str | Path) -> Path:

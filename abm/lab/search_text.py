@@ -1,31 +1,19 @@
-"""Thresholds and worst cases for a terminal, and the files they are kept in."""
+"""Thresholds and worst cases for a terminal."""
 
 from __future__ import annotations
 
-import json
 import math
-from pathlib import Path
-from typing import Any
 
-import numpy as np
-import polars as pl
 from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from abm.lab.comparison_table import finite
 from abm.lab.comparison_text import amount, gain, range_text
-from abm.lab.evaluation import Evaluator, batch_plan
-from abm.lab.part_files import parquet, write_whole
-from abm.lab.provenance import MADE_BY
 from abm.lab.search import FoundThreshold, FoundWorst
-from abm.lab.sensitivity import interval_table
 from abm.lab.statistics.interval import Interval
-from abm.lab.toml_text import dump_toml, value_text
+from abm.lab.toml_text import value_text
 from abm.lab.wording import percent, plural
-
-THRESHOLD, WORST, WORST_FILE, EVALUATIONS = "threshold.json", "worst.json", "worst.toml", "evaluations.parquet"
 
 
 def threshold_text(found: FoundThreshold) -> RenderableType:
@@ -75,22 +63,6 @@ def _ends(value: Interval, found: FoundThreshold) -> str:
     return f"{low} to {high}"
 
 
-def write_threshold(found: FoundThreshold, folder: Path) -> Path:
-    """Writes threshold.json. Raises InputError when it cannot be written."""
-    threshold = found.threshold
-    tried = [
-        {"value": each.value, "happened": each.successes, "runs": each.trials, "probability": interval_table(each.probability)}
-        for each in threshold.evaluations
-    ]
-    contents = {
-        "made_by": MADE_BY, "sweep": found.sweep, "variant": found.variant, "factor": found.factor.name, "unit": found.unit,
-        "event": str(found.event), "probability": threshold.target, "threshold": interval_table(threshold.value),
-        "rising": threshold.rising, "consistent": threshold.consistent, "replications": found.replications, "runs": found.runs,
-        "failed": found.failed, "undefined": found.undefined, "evaluations": tried,
-    }  # fmt: skip
-    return _write(folder / THRESHOLD, contents)
-
-
 def worst_text(found: FoundWorst) -> RenderableType:
     """The worst case, and how bad it is in worlds that the search has not seen."""
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
@@ -121,39 +93,3 @@ def worst_sentence(found: FoundWorst) -> str:
 def _with_range(interval: Interval, unit: str, sign: bool = False) -> str:
     size = gain(interval.estimate, unit) if sign else amount(interval.estimate, unit, named=True)
     return f"{size} (interval {range_text(interval, unit)})"
-
-
-def write_worst(found: FoundWorst, evaluator: Evaluator, names: list[str], folder: Path) -> list[Path]:
-    """Writes worst.json, evaluations.parquet, and worst.toml, an experiment file of the worst case for `abm run`.
-
-    Raises InputError when they cannot be written.
-    """
-    harm = None
-    if found.harm is not None:
-        t, bootstrap = interval_table(found.harm.t), interval_table(found.harm.bootstrap)
-        harm = {"baseline": finite(found.harm.baseline), "t": t, "bootstrap": bootstrap}
-    contents = {
-        "made_by": MADE_BY, "sweep": found.sweep, "variant": found.variant, "outcome": found.outcome, "unit": found.unit,
-        "searched_for": "highest" if found.sign > 0 else "lowest", "settings": dict(found.settings), "in_search": finite(found.searched),
-        "in_fresh_worlds": interval_table(found.fresh), "difference_from_file": harm, "replications": found.replications,
-        "fresh_seeds": list(found.fresh_seeds), "runs": found.runs, "failed": found.failed,
-    }  # fmt: skip
-    values = np.where(np.isfinite(found.worst.values), found.sign * found.worst.values, np.nan)
-    table = pl.DataFrame(
-        {
-            "evaluation": np.arange(len(values)),
-            **{f"{name} (0 to 1 in its range)": found.worst.points[:, number] for number, name in enumerate(names)},
-            found.outcome: values,
-        }
-    ).with_columns(pl.col(found.outcome).fill_nan(None))
-    experiment = batch_plan(evaluator.subject, [found.settings], found.fresh_seeds[:1], found.outcome).experiment(0)
-    text = f"# The worst case of {found.sweep} that was found: {worst_sentence(found)}\n\n{dump_toml(experiment.plain())}"
-    paths = [_write(folder / WORST, contents), folder / EVALUATIONS, folder / WORST_FILE]
-    write_whole(paths[1], parquet(table))
-    write_whole(paths[2], text.encode())
-    return paths
-
-
-def _write(path: Path, contents: dict[str, Any]) -> Path:
-    write_whole(path, (json.dumps(contents, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode())
-    return path

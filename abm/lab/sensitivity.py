@@ -6,24 +6,19 @@ worlds, not chance between them.
 
 from __future__ import annotations
 
-import dataclasses
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
 import polars as pl
 
-from abm.lab.comparison_table import finite
 from abm.lab.errors import InputError, nearest
-from abm.lab.evaluation import Evaluator, settings_at
+from abm.lab.evaluation import Evaluator, mean_outcomes, settings_at
 from abm.lab.factors import Factor
 from abm.lab.outcome_columns import asked_outcomes, runs_with, unit_of
-from abm.lab.part_files import write_whole
-from abm.lab.provenance import MADE_BY
+from abm.lab.plan_record import factor_record
 from abm.lab.statistics.given_data import first_order
 from abm.lab.statistics.interval import CONFIDENCE, Interval, Values
 from abm.lab.statistics.morris import morris_design, morris_effects
@@ -33,19 +28,11 @@ from abm.lab.sweep import DRAWN
 from abm.lab.sweep_store import StoredSweep
 
 Method = Literal["sobol", "morris"]
-FILE = "sensitivity.json"
-MEANINGS = {
-    "first": "share of the outcome's variance that comes from this factor alone",
-    "total": "share of the outcome's variance that comes from this factor alone or together with others",
-    "mean": "mean change of the outcome per whole range of the factor, in the outcome's unit",
-    "size": "mean absolute change of the outcome per whole range of the factor, in the outcome's unit",
-    "deviation": "standard deviation of that change over places: large where the factor acts together with others, or not in a line",
-}
 
 
 @dataclass(frozen=True)
 class FactorIndex:
-    """What a method says of one factor: intervals by name, those of `MEANINGS`; deviation only for Morris."""
+    """What a method says of one factor: intervals by name, those of `abm.lab.sensitivity_store.MEANINGS`; deviation only for Morris."""
 
     factor: str
     range: str
@@ -58,7 +45,9 @@ class Sensitivity:
     """The answer of one method for one outcome, factors by falling importance.
 
     points: at which the outcome is known. dropped: design rows left out, because the outcome was undefined or a run had failed
-    there: base samples, walks or points, as the method counts. replications: seeds of each point.
+    there: base samples, walks or points, as the method counts. replications: seeds of each point. table: every point with its number,
+    the `group` whose points share coordinates (base sample, walk, or the point itself), factor values, mean outcome, and the number of
+    `worlds` in which it was defined. records: of the factors, as in `abm.lab.plan_record`, in the order of the table.
     """
 
     sweep: str
@@ -72,6 +61,8 @@ class Sensitivity:
     dropped: int
     confidence: float
     factors: tuple[FactorIndex, ...]
+    records: tuple[Mapping[str, Any], ...] = ()
+    table: pl.DataFrame = field(default_factory=pl.DataFrame, compare=False)
 
     @property
     def main(self) -> str:
@@ -89,17 +80,19 @@ def sensitivity(
     confidence: float = CONFIDENCE,
     draws: int = DRAWS,
     design_seed: int = 1,
+    records: Sequence[Mapping[str, Any]] = (),
 ) -> Sensitivity:
     """Evaluates the points of the method's design and computes its indices.
 
     samples: base samples of Sobol, a power of two, each of number of factors + 2 points; or walks of Morris, of number of factors + 1
-    points.
+    points. records: of the factors, with the units of their fields; without units unless given.
     Raises InputError when the number of samples does not suit the method, or too few points have an outcome.
     """
     count = len(factors)
     with complaint("--"):
         design = sobol_design(count, samples, design_seed) if method == "sobol" else morris_design(count, samples, design_seed)
-    outcomes = evaluator.means([settings_at(factors, row) for row in design], seeds)
+    values = evaluator.values([settings_at(factors, row) for row in design], seeds)
+    outcomes = mean_outcomes(values)
     with complaint(f"{evaluator.folder}: {evaluator.outcome}: "):
         found, dropped = (_sobol if method == "sobol" else _morris)(design, outcomes, factors, confidence, draws)
     return Sensitivity(
@@ -114,7 +107,17 @@ def sensitivity(
         dropped=dropped,
         confidence=confidence,
         factors=_ordered(found),
+        records=tuple(records or map(factor_record, factors)),
+        table=_points(method, factors, design, outcomes, np.isfinite(values).sum(axis=1), evaluator.outcome),
     )
+
+
+def _points(method: Method, factors: Sequence[Factor], design: Values, outcomes: Values, worlds: Any, outcome: str) -> pl.DataFrame:
+    rows = np.arange(len(design))
+    columns = {factor.name: [factor.value(factor.at(float(place))) for place in design[:, number]] for number, factor in enumerate(factors)}
+    groups = rows % (len(design) // (len(factors) + 2)) if method == "sobol" else rows // (len(factors) + 1)
+    table = pl.DataFrame({"point": rows, "group": groups, **columns, outcome: outcomes, "worlds": worlds})
+    return table.with_columns(pl.col(outcome).fill_nan(None))
 
 
 def _sobol(_: Values, outcomes: Values, factors: Sequence[Factor], confidence: float, draws: int) -> tuple[list[FactorIndex], int]:
@@ -161,7 +164,9 @@ def given_data_sensitivity(
     name = asked_outcomes(stored, [outcome or plan.outcomes[0]])[0]
     chosen = variant if variant is not None else plan.baseline or plan.variants[0]
     runs = runs_with(stored, ("variant", "point", "seed", "status", *stored.factors), [name]).filter(pl.col("variant") == chosen)
-    points = runs.group_by("point", maintain_order=True).agg(pl.col(name).mean(), *(pl.col(factor).first() for factor in stored.factors))
+    points = runs.group_by("point", maintain_order=True).agg(
+        *(pl.col(factor).first() for factor in stored.factors), pl.col(name).mean(), pl.col(name).count().alias("worlds")
+    )
     known = points.filter(pl.col(name).is_not_null())
     words = {factor["name"]: factor["words"] for factor in plan.factors}
     values = known[name].to_numpy()
@@ -181,6 +186,8 @@ def given_data_sensitivity(
         dropped=points.height - known.height,
         confidence=confidence,
         factors=_ordered(rows),
+        records=tuple(plan.factors),
+        table=points.with_columns(pl.col("point").alias("group")).select("point", "group", *stored.factors, name, "worlds"),
     )
 
 
@@ -193,30 +200,3 @@ def complaint(prefix: str) -> Iterator[None]:
         raise
     except ValueError as error:
         raise InputError(f"{prefix}{error}") from error
-
-
-def write_sensitivity(found: Sensitivity, folder: Path) -> Path:
-    """Writes sensitivity.json. Raises InputError when it cannot be written."""
-    indices = {name: MEANINGS[name] for name in (*found.factors[0].indices, *(["deviation"] if found.method == "morris" else []))}
-    own = {field.name: getattr(found, field.name) for field in dataclasses.fields(found) if field.name != "factors"}
-    contents: dict[str, Any] = {"made_by": MADE_BY, **own, "indices": indices, "factors": [_plain(each) for each in found.factors]}
-    path = folder / FILE
-    write_whole(path, (json.dumps(contents, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode())
-    return path
-
-
-def _plain(each: FactorIndex) -> dict[str, Any]:
-    indices = {name: interval_table(interval) for name, interval in each.indices.items()}
-    deviation = {} if each.deviation is None else {"deviation": finite(each.deviation)}
-    return {"factor": each.factor, "range": each.range, **indices, **deviation}
-
-
-def interval_table(interval: Interval) -> dict[str, Any]:
-    """An interval as JSON has it; null for what is not a finite number."""
-    return {
-        "estimate": finite(interval.estimate),
-        "low": finite(interval.low),
-        "high": finite(interval.high),
-        "confidence": interval.confidence,
-        "method": interval.method,
-    }

@@ -103,6 +103,8 @@ def _venue() -> Iterator[str]:
             yield from _rule(f"venue.{name}", value)
     for name, guard in zip(plain(venue.guards), venue.guards, strict=True):
         yield from _rule(f"venue.guards.{name}", guard)
+    for name, event in zip(plain(venue.events), venue.events, strict=True):
+        yield from _rule(f"venue.events.{name}", event)
 
 
 def _rule(path: str, rule: Rule) -> Iterator[str]:

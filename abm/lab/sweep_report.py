@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import os
-import re
-import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from html import escape
-from importlib.resources import files
 from pathlib import Path
-from string import Template
 
 from abm.lab.expectations import judged
 from abm.lab.plan_record import PLAN
+from abm.lab.report_pages import Drawn, entries, environment_rows, page, paragraph, paragraphs, pictures, write_page
 from abm.lab.report_tables import table
-from abm.lab.store import FIGURES, REPORT
+from abm.lab.sensitivity import Sensitivity
 from abm.lab.sweep_effect_tables import cells_table, differences_table, effects_table, expectations_table, gains_table
 from abm.lab.sweep_exercised import exercise, untested
 from abm.lab.sweep_findings import headline
 from abm.lab.sweep_methods import design_text, methods_texts, ran_text
 from abm.lab.sweep_results import SweepResults, results_of
+from abm.lab.sweep_sensitivity import sensitivities, sensitivity_methods, sensitivity_text
 from abm.lab.sweep_store import SWEEP, open_sweep
 from abm.lab.sweep_tables import (
     all_outcomes_table,
@@ -39,6 +35,7 @@ SECTIONS = {
     "tested": "What was put to the test",
     "expectations": "What was expected",
     "response": "Dose and response",
+    "sensitivity": "Which factor matters",
     "phase": "Phase diagram",
     "differences": "Differences from the baseline",
     "gains": "Who gains and who pays",
@@ -46,18 +43,6 @@ SECTIONS = {
     "methods": "Methods",
     "provenance": "Where this comes from",
 }
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """A figure that has been written: its title and caption, and its files."""
-
-    name: str
-    section: str
-    title: str
-    caption: str
-    vector: Path
-    pixels: Path
 
 
 def is_sweep(folder: str | Path) -> bool:
@@ -72,83 +57,45 @@ def write_report(folder: str | Path) -> Path:
 
     Raises InputError when `folder` holds no sweep, or none of its runs has ended.
     """
-    results = results_of(open_sweep(folder))
-    target = results.stored.folder
-    with tempfile.TemporaryDirectory(prefix=".report.", dir=target) as partial:
-        drawn = draw(results, Path(partial))
-        (Path(partial) / REPORT).write_text(report_text(results, drawn), encoding="utf-8")
-        (target / FIGURES).mkdir(exist_ok=True)
-        written = {path.name for each in drawn for path in (each.vector, each.pixels)}
-        for path in sorted((target / FIGURES).iterdir()):
-            if path.suffix in (".svg", ".png") and path.name not in written:
-                path.unlink()
-        for each in drawn:
-            for path in (each.vector, each.pixels):
-                os.replace(path, target / FIGURES / path.name)
-        os.replace(Path(partial) / REPORT, target / REPORT)
-    return target / REPORT
-
-
-def draw(results: SweepResults, folder: Path) -> list[Drawn]:
-    """Writes every figure that the sweep calls for as SVG and PNG into `folder`."""
-    from abm.lab.figures.style import arrange, save
+    from abm.lab.figures.analysis import sensitivity_drawings
     from abm.lab.figures.sweep import drawings
 
-    found = []
-    for drawing in drawings(results):
-        figure = drawing.draw()
-        arrange(figure)
-        vector, pixels = (folder / f"{drawing.name}.{suffix}" for suffix in ("svg", "png"))
-        save(figure, vector)
-        save(figure, pixels)
-        found.append(Drawn(drawing.name, drawing.section, " ".join(figure.get_suptitle().split()), drawing.caption, vector, pixels))
-    return found
+    results = results_of(open_sweep(folder))
+    analyses = sensitivities(results)
+    extra = [
+        drawing
+        for number, found in enumerate(analyses, start=1)
+        for drawing in sensitivity_drawings(found, f"sensitivity-{number}", f"-{number}")
+    ]
+    return write_page(results.stored.folder, [*drawings(results), *extra], lambda drawn: report_text(results, drawn, analyses))
 
 
-def report_text(results: SweepResults, figures: list[Drawn]) -> str:
-    """The whole page."""
+def report_text(results: SweepResults, figures: list[Drawn], analyses: Sequence[Sensitivity] = ()) -> str:
+    """The whole page. analyses: of sensitivity, which belong to the sweep."""
     plan = results.plan
-    contents = _sections(results, figures)
-    page = Template(files("abm.lab").joinpath("sweep_report.html").read_text(encoding="utf-8"))
-    return page.substitute(
-        style=files("abm.lab").joinpath("report.css").read_text(encoding="utf-8"),
-        title=escape(plan.title or plan.name),
-        question=_paragraph(plan.question, "question"),
-        headline=escape(headline(results)),
-        finding=_finding(plan.finding),
-        contents="".join(f'<a href="#{key}">{escape(SECTIONS[key])}</a>' for key in contents),
-        sections="".join(f'\n<h2 id="{key}">{escape(SECTIONS[key])}</h2>\n{text}\n' for key, text in contents.items()),
-    )
+    contents = _sections(results, figures, analyses)
+    return page(plan.title or plan.name, plan.question, headline(results), _finding(plan.finding), contents, SECTIONS)
 
 
-def _sections(results: SweepResults, figures: list[Drawn]) -> Mapping[str, str]:
+def _sections(results: SweepResults, figures: list[Drawn], analyses: Sequence[Sensitivity]) -> Mapping[str, str]:
     """Contents by section, in order; those without any are left out."""
-    from abm.lab.report import figure_element
-
-    pictures = {
-        section: "".join(
-            f'<p class="narrow">{escape(each.title)}</p>'
-            + figure_element(each.name, each.title, each.caption if number == 0 else "", each.vector, each.pixels)
-            for number, each in enumerate([each for each in figures if each.section == section])
-        )
-        for section in SECTIONS
-    }
+    drawn = {section: pictures(figures, section) for section in SECTIONS}
     some = bool(results.runs.height)
     expected = judged(results) if some else []
     texts = {
-        "design": _paragraphs(results.plan.description)
-        + _paragraph(design_text(results))
-        + factors_table(results)
-        + variants_table(results),
-        "ran": _paragraph(ran_text(results)) + failures_table(results),
+        "design": paragraphs(results.plan.description) + paragraph(design_text(results)) + factors_table(results) + variants_table(results),
+        "ran": paragraph(ran_text(results)) + failures_table(results),
         "tested": _tested(results) if some else "",
         "expectations": expectations_table(results, expected) if expected else "",
-        "response": pictures["response"] + (_effects(results) + cells_table(results) if pictures["response"] else ""),
-        "phase": pictures["phase"],
-        "differences": _differences(results, pictures) if some else "",
-        "gains": pictures["gains"] + (gains_table(results) if pictures["gains"] else ""),
-        "examples": pictures["examples"],
-        "methods": _methods(results),
+        "response": drawn["response"] + (_effects(results) + cells_table(results) if drawn["response"] else ""),
+        "sensitivity": "".join(
+            pictures(figures, f"sensitivity-{number}") + sensitivity_text(found) for number, found in enumerate(analyses, start=1)
+        ),
+        "phase": drawn["phase"],
+        "differences": _differences(results, drawn) if some else "",
+        "gains": drawn["gains"] + (gains_table(results) if drawn["gains"] else ""),
+        "examples": drawn["examples"],
+        "methods": _methods(results, analyses),
         "provenance": _provenance(results),
     }
     return {section: text for section, text in texts.items() if text}
@@ -159,7 +106,7 @@ def _tested(results: SweepResults) -> str:
     text = "A rule that never acted has not been shown to be safe, only to be idle."
     if idle:
         text += f" Not tested in any run: {names(idle)}."
-    return _paragraph(text) + exercise_table(results) + exercise_by_cell_table(results)
+    return paragraph(text) + exercise_table(results) + exercise_by_cell_table(results)
 
 
 def _effects(results: SweepResults) -> str:
@@ -167,27 +114,21 @@ def _effects(results: SweepResults) -> str:
     return f'{effects_table(results)}<p class="note">{note}</p>'
 
 
-def _differences(results: SweepResults, pictures: Mapping[str, str]) -> str:
+def _differences(results: SweepResults, drawn: Mapping[str, str]) -> str:
     tables = differences_table(results)
-    return pictures["differences"] + tables + (cells_table(results) if tables and not pictures["response"] else "")
+    return drawn["differences"] + tables + (cells_table(results) if tables and not drawn["response"] else "")
 
 
-def _methods(results: SweepResults) -> str:
-    entries = "".join(f"<p><b>{escape(what)}.</b> {escape(how)}</p>" for what, how in methods_texts(results))
-    texts = f"{entries}<h3>Outcomes</h3>{definitions_table(results)}"
+def _methods(results: SweepResults, analyses: Sequence[Sensitivity]) -> str:
+    texts = f"{entries([*methods_texts(results), *sensitivity_methods(analyses)])}<h3>Outcomes</h3>{definitions_table(results)}"
     return texts + (all_outcomes_table(results) if results.runs.height else "")
 
 
 def _provenance(results: SweepResults) -> str:
     plan, described = results.plan, results.stored.provenance
-    code, machine = described["code"], described["platform"]
-    commit = f", commit {code['commit'][:12]}{' with changes' if code['changed'] else ''}" if "commit" in code else ""
-    versions = ", ".join(f"{name} {version}" for name, version in described["versions"].items() if version)
     rows = [
         ("sweep", f"{plan.name}, identity {plan.identity}"),
-        ("code", f"sources {plan.code}{commit}"),
-        ("versions", versions),
-        ("machine", f"{machine['system']} {machine['machine']}, {machine['python']}, {machine['processors']} processors"),
+        *environment_rows(described, plan.code),
         ("started", described["started"]),
         ("kept of each run", f"{', '.join(plan.tables)}; {plan.sweep['sweep']['every_seconds']:g} seconds between looks"),
     ]
@@ -208,16 +149,4 @@ def _finding(text: str) -> str:
     """What the file's author has found, told apart from what this report computes."""
     if not text.strip():
         return ""
-    return f'<div class="author"><p class="note">Finding as the file states it</p>{_paragraphs(text)}</div>'
-
-
-def _paragraphs(text: str) -> str:
-    """A longer text, divided at its empty lines."""
-    return "".join(_paragraph(part) for part in re.split(r"\n\s*\n", text))
-
-
-def _paragraph(text: str, style: str = "") -> str:
-    if not text.strip():
-        return ""
-    words = re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(" ".join(text.split())))
-    return f"<p{f' class={style}' if style else ''}>{words}</p>"
+    return f'<div class="author"><p class="note">Finding as the file states it</p>{paragraphs(text)}</div>'

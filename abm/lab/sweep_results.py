@@ -107,7 +107,7 @@ class SweepResults:
     def dimensions(self) -> dict[str, Dimension]:
         """The factors by name."""
         words = factor_names(self.plan.factors)
-        return {factor["name"]: _dimension(factor, words[factor["name"]], self.runs[factor["name"]]) for factor in self.plan.factors}
+        return {factor["name"]: dimension_of(factor, words[factor["name"]], self.runs[factor["name"]]) for factor in self.plan.factors}
 
     def cell_text(self, cell: Mapping[str, Any]) -> str:
         """A configuration of the plan in words."""
@@ -153,7 +153,8 @@ def _always(there: Sequence[str]) -> list[str]:
     return [name for name in there if name in NEEDED or name in MONEY or (name.partition(".")[0] in bases and "." in name)]
 
 
-def _dimension(factor: Mapping[str, Any], words: str, column: pl.Series) -> Dimension:
+def dimension_of(factor: Mapping[str, Any], words: str, column: pl.Series) -> Dimension:
+    """A factor from its record in the plan, and the values of it that there are."""
     ranged = "low" in factor
     found = column.drop_nulls().unique()
     levels: tuple[Any, ...] = tuple(found.sort()) if ranged else tuple(dict.fromkeys(factor["values"]))

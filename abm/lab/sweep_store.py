@@ -160,7 +160,7 @@ def _write_beginning(folder: Path, plan: Plan, record: PlanRecord) -> None:
     described = {"made_by": MADE_BY, "sweep": record.identity, **environment(PACKAGES), "started": started}
     (folder / PROVENANCE).write_text(_json(described), encoding="utf-8")
     _write_texts(folder, record)
-    _copy_own_modules(plan, folder)
+    copy_own_modules(plan, folder)
 
 
 def _write_texts(folder: Path, record: PlanRecord) -> None:
@@ -187,7 +187,7 @@ def described_columns(record: PlanRecord) -> dict[str, dict[str, dict[str, str]]
     return described
 
 
-def _copy_own_modules(plan: Plan, folder: Path) -> None:
+def copy_own_modules(plan: Plan, folder: Path) -> None:
     """A user's own classes lie beside the experiment file, and so beside the sweep that names them."""
     for file in plan.modules:
         if file.parent == plan.sweep.folder.resolve():

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 
-from abm.parameters import Parameters, parameter
+from abm.parameters import ParameterError, Parameters, parameter
 from abm.state import MOST_TICKS
 
 
@@ -37,3 +39,11 @@ class Listing(Parameters):
     def ticks(self) -> int:
         """Number of price levels, level 0 (never used) included."""
         return math.ceil(self.highest_price / self.tick) + 1
+
+
+def market_number(symbol: str, symbols: Sequence[str], name: str) -> int:
+    """The row of the market called `symbol`. Raises ParameterError, its message beginning with `name`, when there is none."""
+    if symbol in symbols:
+        return symbols.index(symbol)
+    nearest = get_close_matches(symbol, symbols, n=1, cutoff=0.0)[0]
+    raise ParameterError([f"{name}: there is no market {symbol!r}; the nearest name is {nearest!r}"])

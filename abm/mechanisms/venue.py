@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from abm.mechanisms.clearing import Clearing
 from abm.mechanisms.deleveraging import Deleveraging
 from abm.mechanisms.enforcement import Enforcement
+from abm.mechanisms.events import Event
 from abm.mechanisms.fees import Fees
 from abm.mechanisms.funding import Funding
 from abm.mechanisms.guards import Guard
@@ -35,6 +36,7 @@ class Venue(Parameters):
     enforcement: Enforcement = parameter(unit="rule")
     deleveraging: Deleveraging = parameter(unit="rule")
     guards: tuple[Guard, ...] = parameter((), unit="rules")
+    events: tuple[Event, ...] = parameter((), unit="rules", about="votes and accidents, each at its time")
     seconds_per_block: float = parameter(1.0, unit="seconds", least=1e-3, most=86_400.0)
     insurance_fund: float = parameter(0.0, unit="USD", least=0.0, about="what the fund holds at the start")
 

@@ -51,12 +51,14 @@ def check_rule(rule: Rule, *, markets: Sequence[int] = (1, 3), blocks: int = BLO
             raise broken(rule, f"reward() gave {fraction!r} of notional and {amount!r} USD; both must be finite and not negative")
 
     def memory(model: PerpModel) -> Any:
+        if field == "events":
+            return [due.memory for due in model._calendar.coming]
         return model._guards[0][1] if field == "guards" else model.memory[field]
 
     for n_markets in markets:
 
         def model(guest: Any, n_markets: int = n_markets) -> PerpModel:
-            changes: dict[str, Any] = {field: (guest,) if field == "guards" else guest}
+            changes: dict[str, Any] = {field: (guest,) if field in ("guards", "events") else guest}
             return small_model(dataclasses.replace(small_venue(n_markets), **changes), others(), blocks)
 
         check_runs(rule, Watched(rule, verb, may_write), model, memory, blocks, f"with {n_markets} market(s)")

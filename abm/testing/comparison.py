@@ -15,7 +15,7 @@ from abm.testing.form import broken
 def tables_of(state: State) -> dict[str, Table]:
     """Copies of all arrays of a state by name; of those that are filled from the top only the rows in use."""
     tables = {}
-    for name in State.__slots__:
+    for name in (name for name in State.__slots__ if not name.startswith("_")):
         table = getattr(state, name)
         if isinstance(table, np.ndarray):
             filled = min(int(state.venue[name][0]), len(table)) if name in (state.venue.dtype.names or ()) else len(table)

@@ -10,6 +10,7 @@ from abm.agents.base import Recruits, Strategy, View
 from abm.mechanisms.clearing import Clearing
 from abm.mechanisms.deleveraging import Deleveraging
 from abm.mechanisms.enforcement import Enforcement
+from abm.mechanisms.events import Event
 from abm.mechanisms.fees import Fees
 from abm.mechanisms.funding import Funding
 from abm.mechanisms.guards import Guard
@@ -79,7 +80,26 @@ MAY_WRITE: dict[type, tuple[str, str, dict[str, Fields]]] = {
             "markets": {
                 "status", "halted_until", "open_interest_cap", "isolated_only", "barred", "lowest_tick", "highest_tick", "insurance_left",
             },
-            "venue": {"withdrawals_blocked_until", "withdrawal_capacity", "withdrawal_floor", "isolated_markets"},
+            "venue": {
+                "withdrawals_blocked_until", "withdrawal_capacity", "withdrawal_floor", "isolated_markets", "paused", "halt_from",
+                "halt_until", "oracle_frozen_until",
+            },
+        },
+    ),
+    Event: (
+        "events",
+        "happen",
+        {
+            **dict.fromkeys(("accounts", "positions", "funds", "levels", "bitmap", "orders", "expiry", "conditionals"), ALL),
+            **dict.fromkeys(("ended_orders", "liquidations", "deleveragings"), ALL),
+            "venue": {
+                "net_deposits", "orders_free", "orders_live", "conditionals", "ended_orders", "liquidations", "deleveragings",
+                "reward_covers_gas",
+            },
+            "markets": {
+                "status", "halted_until", "mark", "open_interest", "deleveraged", "insurance_left", "best_bid", "best_ask",
+                "open_interest_cap", "open_interest_lower_cap", "open_interest_upper_cap",
+            },
         },
     ),
 }  # fmt: skip

@@ -11,6 +11,7 @@ import ast
 import dataclasses
 import importlib
 import re
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -143,7 +144,7 @@ def test_commands_exist_and_take_these_arguments(path):
 
     targets = re.findall(r"^([a-z-]+):", (REPOSITORY / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
     for line, text in command_lines(path):
-        words = [word.strip("'\"") for word in text.split()]
+        words = shlex.split(text)
         if words[0].endswith("abm"):
             command, arguments, context = abm, words[1:], click.Context(abm, info_name="abm")
             while isinstance(command, click.Group) and arguments and not arguments[0].startswith("-"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -28,14 +29,21 @@ def folder(tmp_path, monkeypatch):
 @pytest.mark.slow
 @pytest.mark.docs
 def test_every_command_works(folder, capfd):
-    commands = [text.split() for language, _, text in FENCE.findall(GUIDE.read_text(encoding="utf-8")) if language == "bash"]
-    assert [command[:2] for command in commands] == [["abm", "plan"], ["abm", "sweep"], ["abm", "compare"]]
+    texts = [text for language, _, text in FENCE.findall(GUIDE.read_text(encoding="utf-8")) if language == "bash"]
+    commands = [shlex.split(line) for text in texts for line in text.splitlines()]
+    assert [command[:2] for command in commands] == [["abm", name] for name in ("plan", "sweep", "compare", "sensitivity", "threshold")]
     for command in commands:
         assert exit_code(command[1:]) == 0, capfd.readouterr().err
     said = capfd.readouterr().out
     assert "20 runs, 0 failed" in said
     assert "overshoot_share" in said
-    assert (folder / "runs" / "late_oracle" / "report.html").is_file()
+    assert "deleveraged: venue.oracle.lag_blocks moves it by" in said
+    assert "P(deleveraged > 5e+06) rises above" in said
+    for name in ("late_oracle", "how_late-morris", "how_late-threshold"):
+        assert (folder / "runs" / name / "report.html").is_file()
+    named = re.findall(r"`(runs/\S+\.png)`", GUIDE.read_text(encoding="utf-8"))
+    assert len(named) == 3
+    assert all((folder / path).is_file() for path in named)
 
 
 @pytest.mark.slow

@@ -267,7 +267,7 @@ def test_a_class_that_a_program_has_defined_is_found_by_its_name(file):
         ("world.kind=diffusion", "world.kind: unknown kind 'diffusion' of World; did you mean 'Diffusion'?"),
         ("world.kind=Zebra", "world.kind: unknown kind 'Zebra' of World; expected "),  # other tests may have added worlds
         ("world.kind=3", "world.kind: expected text (name of a World), got 3"),
-        ("venue.guards.new.caps=1", "venue.guards.new.kind: missing; expected CircuitBreaker,"),
+        ("venue.guards.new.caps=1", "venue.guards.new.kind: missing; expected ChainHalt,"),
         ("venue.mark='OracleMark'", "venue.mark: expected a table with a kind of Mark ("),
         ("venue.mark.kind='nowhere_at_all:M'", "venue.mark.kind: cannot import 'nowhere_at_all:M': there is no module"),
         ("venue.mark.kind='math:pi'", "venue.mark.kind: 'math:pi' is not a dataclass below abm.mechanisms.mark.Mark"),

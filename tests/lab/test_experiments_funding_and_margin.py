@@ -147,6 +147,9 @@ SMALL = (
         [
             Sign("markout_60s.providers", order("cancels_first", 1.0), order("random", 1.0), 1, 3),
             Sign("markout_60s.providers", order("cancels_first", 6.0), order("random", 6.0), 1, 3),
+            Sign("markout_60s.providers", order("batch", 6.0), order("random", 6.0), 1, 3),
+            Sign("return.arbitrageurs", order("batch", 1.0), order("random", 1.0), -1, 3),
+            Sign("volume", order("random_batches", 6.0), order("batch_of_two_blocks", 6.0), -1, 3),
             Sign("markout_60s.providers", order("highest_fee_first", 6.0), order("random", 6.0), 0, 3),  # nobody but keepers bids
         ],
     ),

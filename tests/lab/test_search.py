@@ -14,7 +14,7 @@ import polars as pl
 import pytest
 from click.testing import CliRunner
 
-from abm.lab import analysis_cli
+from abm.lab import analysis_cli, search_cli
 from abm.lab.config import load
 from abm.lab.errors import InputError
 from abm.lab.factors import Factor
@@ -121,7 +121,7 @@ def told(command: object, *arguments: object) -> str:
 def test_how_deep_a_fall_liquidates(file: Path, tmp_path: Path) -> None:
     """At a leverage of 15 positions are liquidated well before a fall of a fifth, and not by one of a thousandth."""
     arguments = (file, "--factor", "world.crashes.0.depth", "--between", 0.001, 0.2, "--event", "liquidated > 0", "--replications", 7)
-    output = told(analysis_cli.threshold, *arguments, "--tolerance", 0.1, "--workers", 1, "--out", tmp_path)
+    output = told(search_cli.threshold, *arguments, "--tolerance", 0.1, "--workers", 1, "--out", tmp_path)
     assert "P(liquidated > 0) rises above 50 % at world.crashes.0.depth = 0.0" in output
     found = json.loads((tmp_path / "threshold.json").read_text(encoding="utf-8"))
     assert found["rising"]
@@ -133,14 +133,14 @@ def test_how_deep_a_fall_liquidates(file: Path, tmp_path: Path) -> None:
 
 def test_no_threshold_in_the_range_is_said(file: Path, tmp_path: Path) -> None:
     arguments = (file, "--factor", "world.crashes.0.depth", "--between", 0.15, 0.2, "--event", "liquidated > 0", "--replications", 3)
-    output = told(analysis_cli.threshold, *arguments, "--tolerance", 0.5, "--workers", 1, "--out", tmp_path)
+    output = told(search_cli.threshold, *arguments, "--tolerance", 0.5, "--workers", 1, "--out", tmp_path)
     assert "stays above 50 % for world.crashes.0.depth from 0.15 to 0.2" in output
     assert json.loads((tmp_path / "threshold.json").read_text(encoding="utf-8"))["threshold"]["estimate"] is None
 
 
 def test_the_worst_case_is_tried_in_fresh_worlds_and_can_be_run(file: Path, tmp_path: Path) -> None:
     arguments = (file, "--evaluations", 16, "--factors", "venue.oracle.lag_blocks,venue.insurance_fund", "--fresh", 3, "--workers", 1)
-    output = told(analysis_cli.worst, *arguments, "--out", tmp_path)
+    output = told(search_cli.worst, *arguments, "--out", tmp_path)
     assert output.startswith("liquidated: the highest found is ")
     found = json.loads((tmp_path / "worst.json").read_text(encoding="utf-8"))
     assert found["fresh_seeds"] == [5, 6, 7]
@@ -193,4 +193,4 @@ def test_a_file_that_names_no_outcome(tmp_path: Path) -> None:
     path = tmp_path / "silent.toml"
     path.write_text(TEXT.replace('outcomes = ["liquidated"]\n', ""), encoding="utf-8")
     with pytest.raises(InputError, match="sweep.outcomes: missing"):
-        told(analysis_cli.worst, path)
+        told(search_cli.worst, path)

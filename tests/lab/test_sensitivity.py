@@ -17,7 +17,9 @@ import pytest
 from abm.lab.comparison_text import plain_lines
 from abm.lab.errors import InputError
 from abm.lab.factors import Factor
-from abm.lab.sensitivity import MEANINGS, Sensitivity, given_data_sensitivity, sensitivity, write_sensitivity
+from abm.lab.plan_record import factor_record
+from abm.lab.sensitivity import Sensitivity, given_data_sensitivity, sensitivity
+from abm.lab.sensitivity_store import MEANINGS, read_sensitivity, write_sensitivity
 from abm.lab.sensitivity_text import headline, sensitivity_text
 
 A, B = 7.0, 0.1
@@ -44,8 +46,9 @@ class Function:
     def subject(self) -> SimpleNamespace:
         return SimpleNamespace(sweep=SimpleNamespace(name="function"), variant="")
 
-    def means(self, points: Sequence[dict[str, float]], seeds: Sequence[int]) -> np.ndarray:
-        return np.array([self.of(**{key.partition(".")[2]: value for key, value in point.items()}) for point in points])
+    def values(self, points: Sequence[dict[str, float]], seeds: Sequence[int]) -> np.ndarray:
+        found = [self.of(**{key.partition(".")[2]: value for key, value in point.items()}) for point in points]
+        return np.repeat(np.array(found)[:, None], len(seeds), axis=1)
 
 
 def found(method: Any, function: Any, factors: Sequence[Factor], samples: int) -> Sensitivity:
@@ -112,6 +115,33 @@ def test_the_file_of_indices(tmp_path: Path) -> None:
         assert set(contents["indices"]) <= set(MEANINGS)
         assert contents["factors"][0][told.main]["estimate"] == told.factors[0].indices[told.main].estimate
         assert all(len(line) <= 140 for line in plain_lines(sensitivity_text(told)))
+        again = read_sensitivity(tmp_path / method)
+        assert again == told
+        assert again.table.equals(told.table)
+
+
+def test_the_table_holds_every_point_with_its_outcome_and_its_worlds() -> None:
+    for method, groups in (("sobol", 16), ("morris", 16)):
+        table = found(method, lambda a, b, c: math.nan if a > 2.0 else a + b, ANGLES, 16).table
+        assert table.columns == ["point", "group", "a", "b", "c", "bad_debt", "worlds"]
+        assert table["group"].n_unique() == groups
+        known = table.drop_nulls()
+        assert known["bad_debt"].to_list() == pytest.approx((known["a"] + known["b"]).to_list())
+        assert table.filter(pl.col("bad_debt").is_null())["a"].min() > 2.0  # type: ignore[operator]
+        assert table["worlds"].to_list() == [0 if a > 2.0 else 2 for a in table["a"]]
+    walks = found("morris", lambda a, b, c: a, ANGLES, 16).table.partition_by("group")
+    assert all(sum((walk[name].diff().fill_null(0.0) != 0.0).sum() for name in "abc") == 3 for walk in walks)
+
+
+def test_files_of_another_version_are_refused(tmp_path: Path) -> None:
+    path = write_sensitivity(found("morris", ishigami, ANGLES, 4), tmp_path)
+    contents = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps({key: value for key, value in contents.items() if key != "records"}), encoding="utf-8")
+    with pytest.raises(InputError, match="is not of this version"):
+        read_sensitivity(tmp_path)
+    path.write_text("{}", encoding="utf-8")
+    with pytest.raises(InputError, match="was not written by this program"):
+        read_sensitivity(tmp_path)
 
 
 def stored(design: str = "latin_hypercube", of: Any = ishigami, **changes: Any) -> Any:
@@ -129,7 +159,7 @@ def stored(design: str = "latin_hypercube", of: Any = ishigami, **changes: Any) 
     ]
     table = pl.concat(frames).with_columns(pl.when(pl.col("point") < 20).then(None).otherwise(pl.col("bad_debt")).alias("bad_debt"))
     plan = {"name": "drawn", "design": design, "variants": [""], "baseline": "", "outcomes": ["bad_debt"],
-            "factors": [{"name": name, "words": "-3 to 3"} for name in names]} | changes  # fmt: skip
+            "factors": [factor_record(Factor(name, (name,), low=-math.pi, high=math.pi)) for name in names]} | changes  # fmt: skip
     return SimpleNamespace(
         folder=Path("drawn"), plan=SimpleNamespace(**plan), runs=table.lazy().with_row_index("run"), outcomes=["bad_debt"], factors=names
     )

@@ -117,6 +117,7 @@ def test_methods_name_every_rule_and_parameter(make_experiment: Make) -> None:
     rules = {field.name for field in dataclasses.fields(experiment.venue)} - {
         "listings",
         "guards",
+        "events",
         "seconds_per_block",
         "insurance_fund",
     }

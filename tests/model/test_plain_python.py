@@ -11,28 +11,41 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 RUN = """
-import sys
 import abm
 from dataclasses import replace
 world = abm.Diffusion(crashes=(abm.Crash(start=10.0, duration=20.0, depth=0.2),))
 members = dict(scalpers=abm.Scalpers(), hedgers=abm.Hedgers(), makers=abm.LiquidityProviders(), arbitrageurs=abm.Arbitrageurs(),
                keepers=abm.Keepers(), ranges=abm.RangeProviders(), takers=abm.Takers(idle_seconds=20.0), whales=abm.Whales())
 population = [abm.Group(name=name, strategy=strategy, members=4, capital=20_000.0) for name, strategy in members.items()]
-model = abm.PerpModel(abm.PRESETS[sys.argv[1]](), world, population, blocks=int(sys.argv[2]), seed=1, check=True)
+model = abm.PerpModel(abm.PRESETS["dydx_v4"](), world, population, blocks=40, seed=1, check=True)
 frames = model.run().frames()
 for name in ("fills", "cohorts", "markets"):
     print(name, frames[name].height, *[repr(frames[name][c].sum()) for c in frames[name].columns if frames[name][c].dtype.is_float()])
 """
 
+RANGES = RUN.replace("dydx_v4", "perp_v2")
+VOTED = RUN.replace(
+    'abm.PRESETS["dydx_v4"]()',
+    """replace(
+    abm.PRESETS["dydx_v4"](),
+    clearing=abm.BatchAuction(interval_blocks=1.5, interval="poisson"),
+    guards=(abm.ChainHalt(from_seconds=12.0, to_seconds=16.0, stale_blocks=1), abm.PausedFunctions(from_seconds=20.0, to_seconds=25.0)),
+    events=(
+        abm.Delisting(at_seconds=30.0, symbol="ETH"),
+        abm.RuleChange(at_seconds=8.0, margin=abm.FlatMargin()),
+        abm.Drain(at_seconds=9.0),
+    ),
+)""",
+)
 
-@pytest.mark.parametrize(("preset", "blocks"), [("dydx_v4", 40), ("perp_v2", 25)])
-def test_it_computes_the_same(preset, blocks):
+
+@pytest.mark.parametrize("run", [RUN, VOTED, RANGES], ids=["dydx_v4", "batches, votes and a halt", "perp_v2"])
+def test_it_computes_the_same(run: str):
     results = []
     for setting in ("0", "1"):
         environment = {**os.environ, "NUMBA_DISABLE_JIT": setting, "PYTHONPATH": str(ROOT), "POLARS_MAX_THREADS": "1"}
         environment.pop("NUMBA_BOUNDSCHECK", None)
-        command = [sys.executable, "-c", RUN, preset, str(blocks)]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, cwd=ROOT)
+        done = subprocess.run([sys.executable, "-c", run], env=environment, capture_output=True, text=True, check=True, cwd=ROOT)
         results.append(done.stdout)
     assert results[0] == results[1]
     assert int(results[0].split()[1]) > 0  # there were trades

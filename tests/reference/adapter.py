@@ -27,6 +27,7 @@ ADAPTERS: dict[str, Adapter] = {
     "drift.budgeted_k_scale": amm_rows.budgeted_k_scale,
     "drift.capped_funding": book_venue_rows.capped_rates,
     "drift.ewma_twap": book_venue_rows.blended_average,
+    "drift.expiry_settlement_price": pool_rows.expiry_settlement_price,
     "drift.funding_rate": book_venue_rows.divergence_rate,
     "drift.k_update": amm_rows.k_update,
     "drift.last_funding_basis": book_venue_rows.funding_basis,

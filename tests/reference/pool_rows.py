@@ -8,7 +8,7 @@ from typing import Any
 from rows import Answer, Inputs, number
 from small_venue import empty_venue, risk_of, set_positions
 
-from abm.kernels import pools
+from abm.kernels import pools, settlement
 
 
 def apply_impact_factor(row: Inputs) -> Answer:
@@ -138,3 +138,8 @@ def required_margins(row: Inputs) -> Answer:
         "liquidation_reward_margin": reward,
         "withdrawable": available - initial - reward,
     }
+
+
+def expiry_settlement_price(row: Inputs) -> Answer:
+    names = ("net_user_quote", "net_user_base", "excess_pnl_pool", "oracle_price", "tick")
+    return {"price": settlement.expiry_settlement_price(*(float(row[name]) for name in names))}

@@ -119,7 +119,7 @@ def new_figure(height: float) -> Figure:
 def title(figure: Figure, text: str) -> None:
     """The finding, over the whole width, broken into lines of about the same length where it is too long for one."""
     lines = -(-len(text) // LONGEST_TITLE)
-    words = textwrap.wrap(text.replace("\u00a0", "~"), max(len(text) // lines + 8, 20))  # a number stays with its unit
+    words = textwrap.wrap(text.replace("\u00a0", "~"), min(max(len(text) // lines + 8, 20), LONGEST_TITLE))  # a number stays with its unit
     broken = "\n".join(words).replace("~", "\u00a0")
     figure.suptitle(broken[:1].upper() + broken[1:], x=0.008, ha="left", fontsize=12.5, fontweight="bold", color=INK)
 

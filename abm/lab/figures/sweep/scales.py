@@ -79,6 +79,11 @@ def compact_level(value: float) -> str:
     return short_money(value) if abs(value) >= 10_000 else level_text(value)
 
 
+def columns_of(panels: int) -> int:
+    """How many panels stand side by side: so many that their ticks have room, and no row is nearly empty."""
+    return min(panels, 2 if panels == 4 else 3)
+
+
 def line_colours(names: Sequence[object], ordered: bool) -> list[str]:
     """One colour each: from light to dark for numbers, clearly different ones for names."""
     if not ordered:
