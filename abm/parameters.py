@@ -47,11 +47,25 @@ def _numbers(value: Any) -> list[float]:
     return []
 
 
+def _as_declared(value: Any, declared: str) -> Any:
+    """A whole number becomes a float where one is declared, and a float without fraction a whole number, so that equal values are one
+    value to compiled code and to the identity of a run."""
+    if type(value) is int and "float" in declared and "int" not in declared:
+        return float(value)
+    if type(value) is float and declared == "int" and value.is_integer():
+        return int(value)
+    if type(value) is tuple and "tuple[float, ...]" in declared:
+        return tuple(float(item) if type(item) is int else item for item in value)
+    return value
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Parameters:
     """Base of everything that is configured. Subclasses are frozen, keyword-only dataclasses of `parameter(...)` fields."""
 
     def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            object.__setattr__(self, field.name, _as_declared(getattr(self, field.name), str(field.type)))
         problems = [problem for field in dataclasses.fields(self) for problem in self._problems(field)]
         problems += self.inconsistencies()
         if problems:
@@ -65,6 +79,8 @@ class Parameters:
         value = getattr(self, field.name)
         least, most = field.metadata.get("least", -math.inf), field.metadata.get("most", math.inf)
         unit = field.metadata.get("unit", "")
+        if type(value) is float and field.type == "int":
+            return [f"{type(self).__name__}.{field.name}: {value:g} is not a whole number of {unit}".rstrip()]
         return [
             f"{type(self).__name__}.{field.name}: {number:g} is not in [{least:g}, {most:g}] {unit}".rstrip()
             for number in _numbers(value)

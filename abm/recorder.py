@@ -48,6 +48,9 @@ COHORT_ROW = np.dtype(
 )  # fmt: skip
 
 
+Rows = dict[str, list[Table]]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Recording(Parameters):
     """What is kept of a run, and how often it is looked at."""
@@ -161,31 +164,31 @@ class Recorder:
         self._book["resting"] = 0.0
         self._book_row = 0
 
-    def frames(self) -> dict[str, pl.DataFrame]:
-        """All tables so far: markets, venue, cohorts, book, positions, fills, liquidations, deleveragings, funding, and orders if kept."""
+    def rows(self) -> Rows:
+        """The record so far as the venue wrote it: pieces of each table, in ticks, lots and numbers."""
         self._keep_looks()
         self._keep_book()
         self.drain()
+        return {name: list(pieces) for name, pieces in self._kept.items()}
+
+    def frames(self, rows: Rows | None = None) -> dict[str, pl.DataFrame]:
+        """All tables so far: markets, venue, cohorts, book, positions, fills, liquidations, deleveragings, funding, and orders if kept.
+
+        rows: to be read instead of the recorder's own; those of several runs that differ in nothing but what happened.
+        """
+        kept = self.rows() if rows is None else rows
+        tables = {name: _joined(kept.get(name, ()), dtype) for name, dtype in {**LOOKS, "book": self._book.dtype}.items()}
         frames = {
-            "markets": self._with_depth(self._frame("markets", MARKET_ROW)),
-            "venue": self._frame("venue", VENUE_ROW),
-            "cohorts": self._frame("cohorts", COHORT_ROW),
-            "book": self._book_frame(),
-            "positions": self._frame("positions", POSITION_ROW),
+            "markets": self._with_depth(_frame(tables["markets"])),
+            "venue": _frame(tables["venue"]),
+            "cohorts": _frame(tables["cohorts"]),
+            "book": self._book_frame(tables["book"]),
+            "positions": _frame(tables["positions"]),
         }
         for name, label in EVENTS.items():
             if self._keeps(name):
-                frames[label] = self._in_units(self._frame(name, getattr(self.state, name).dtype))
+                frames[label] = self._in_units(_frame(_joined(kept.get(name, ()), getattr(self.state, name).dtype)))
         return {name: self._named(frame) for name, frame in frames.items()}
-
-    def _table(self, name: str, dtype: np.dtype[Any]) -> Table:
-        kept = self._kept[name]
-        return np.concatenate(kept) if kept else np.zeros(0, dtype)
-
-    def _frame(self, name: str, dtype: np.dtype[Any]) -> pl.DataFrame:
-        table = self._table(name, dtype)
-        columns = {field: np.ascontiguousarray(table[field]) for field in table.dtype.names or ()}
-        return pl.DataFrame({field: values for field, values in columns.items() if values.ndim == 1} | _split(columns))
 
     def _with_depth(self, frame: pl.DataFrame) -> pl.DataFrame:
         names = {
@@ -195,9 +198,8 @@ class Recorder:
         }
         return frame.rename({old: new for old, new in names.items() if old in frame.columns})
 
-    def _book_frame(self) -> pl.DataFrame:
+    def _book_frame(self, table: Table) -> pl.DataFrame:
         """Long form: one row per block, market and slice that holds orders; `distance` is the slice's middle as a fraction of the index."""
-        table = self._table("book", self._book.dtype)
         row, piece = np.nonzero(table["resting"])
         slices = self.recording.book_slices
         return pl.DataFrame(
@@ -262,6 +264,8 @@ POSITION_ROW = np.dtype(
     align=True,
 )  # fmt: skip
 
+LOOKS = {"markets": MARKET_ROW, "venue": VENUE_ROW, "cohorts": COHORT_ROW, "positions": POSITION_ROW}
+
 # Tables that the venue writes row by row, and the frame they become.
 EVENTS = {
     "fills": "fills",
@@ -270,6 +274,15 @@ EVENTS = {
     "funding_payments": "funding",
     "ended_orders": "orders",
 }
+
+
+def _joined(pieces: Sequence[Table], dtype: np.dtype[Any]) -> Table:
+    return np.concatenate(pieces) if pieces else np.zeros(0, dtype)
+
+
+def _frame(table: Table) -> pl.DataFrame:
+    columns = {field: np.ascontiguousarray(table[field]) for field in table.dtype.names or ()}
+    return pl.DataFrame({field: values for field, values in columns.items() if values.ndim == 1} | _split(columns))
 
 
 def _split(columns: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:

@@ -9,11 +9,6 @@ from __future__ import annotations
 import math
 
 
-def price_of(ticks: int, tick: float) -> float:
-    """Price in USD of a whole number of ticks."""
-    return ticks * tick
-
-
 def ticks_below(price: float, tick: float) -> int:
     """Largest whole number of ticks at or below `price` (USD): how a bid is rounded. A price on the grid stays there."""
     nearest = round(price / tick)
@@ -24,11 +19,6 @@ def ticks_above(price: float, tick: float) -> int:
     """Smallest whole number of ticks at or above `price` (USD): how an ask is rounded. A price on the grid stays there."""
     nearest = round(price / tick)
     return nearest if math.isclose(nearest * tick, price, rel_tol=1e-12) else math.ceil(price / tick)
-
-
-def size_of(lots: int, lot: float) -> float:
-    """Size in coins of a whole number of lots."""
-    return lots * lot
 
 
 def lots_within(size: float, lot: float) -> int:

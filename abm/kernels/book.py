@@ -10,7 +10,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from abm.kernels.compiled import inline, kernel
+from abm.kernels.compiled import inline, shared_kernel
 from abm.kernels.margin import account_risk_after, open_interest_change, transition_result
 from abm.state import BITMAP_WORDS, EXPIRED, EXPIRY_SLOTS, NEVER, NOBODY, PLACE
 
@@ -303,7 +303,7 @@ def depth_within(markets, levels, bitmap, k, side, limit_tick):
     return total * markets[k].unit
 
 
-@kernel
+@shared_kernel
 def expire_orders(venue, accounts, markets, levels, bitmap, orders, expiry, ended_orders):
     """Ends every resting order whose expiry block has come."""
     block = venue[0].block

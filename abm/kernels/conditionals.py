@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from abm.kernels.compiled import kernel
+from abm.kernels.compiled import shared_kernel
 from abm.kernels.transactions import submit_order
 from abm.state import BAR_TRIGGERS, NEVER, TRIGGER_ABOVE, TRIGGER_ON_MARK
 
 
-@kernel
+@shared_kernel
 def trigger_conditionals(venue, markets, conditionals, transactions):
     """Sends every waiting order whose trigger has been passed, and drops those that expired.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-from abm.kernels.compiled import inline, kernel
+from abm.kernels.compiled import inline, shared_kernel
 from abm.state import NOT_YET
 
 # Equality of risk after a partial close exactly at the bankruptcy price holds only up to rounding.
@@ -255,7 +255,7 @@ def liquidation_price(equity, size, price, maintenance_fraction, other_maintenan
     return (equity - size * price - other_maintenance) / slope
 
 
-@kernel
+@shared_kernel
 def assess_accounts(venue, accounts, positions, markets, margin_tiers, funds):
     """Values every account at mark: equity, margins, since when it is below maintenance or below zero; and the bad debt.
 

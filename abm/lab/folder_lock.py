@@ -1,7 +1,8 @@
-"""Only one process writes the results of a sweep, or one for each shard of it."""
+"""Only one process writes the results of a sweep, or one for each shard of it; and what a killed process was writing can be told."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -48,3 +49,39 @@ def _hold(folder: Path, file: int, kind: int) -> None:
         fcntl.flock(file, kind | fcntl.LOCK_NB)
     except OSError:
         raise InputError(f"{folder}: another process is computing this sweep; wait for it, or end it") from None
+
+
+@contextmanager
+def marked_in_use(folder: Path) -> Iterator[None]:
+    """Marks a folder as being written by this process; the system takes the mark away when the process ends, however it ends."""
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
+    file = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(file)
+
+
+def abandoned(folder: Path) -> bool:
+    """Whether nobody is writing `folder` any more. Where the system has no such locks this is not known, and the answer is no."""
+    try:
+        import fcntl
+    except ImportError:
+        return False
+    try:
+        file = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    else:
+        return True
+    finally:
+        os.close(file)

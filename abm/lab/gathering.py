@@ -45,15 +45,13 @@ class Facts:
 def facts_of(run: int, model: PerpModel, tables: Sequence[str]) -> Facts:
     """The record of a finished run, as far as `tables` are kept. Nothing of the model itself is held on to."""
     recorder, state = model.recorder, model.state
-    recorder.drain()
-    recorder._keep_looks()
-    recorder._keep_book()
     markets = state.markets
     reading = Reading(
         state.symbols, tuple(markets["tick"].tolist()), tuple(markets["lot"].tolist()), state.seconds_per_block, recorder.cohorts,
         state.accounts["cohort"].tobytes(), recorder.recording,
     )  # fmt: skip
-    return Facts(run, {name: recorder._kept[FACTS.get(name, name)] for name in tables}, reading)
+    rows = recorder.rows()
+    return Facts(run, {name: rows[FACTS.get(name, name)] for name in tables}, reading)
 
 
 def tables_of(facts: Sequence[Facts], tables: Sequence[str], symbols: Sequence[str], cohorts: Sequence[str]) -> dict[str, pl.DataFrame]:
@@ -89,9 +87,8 @@ def _recorder(reading: Reading) -> Recorder:
 
 def _read_together(facts: Sequence[Facts], tables: Sequence[str]) -> dict[str, pl.DataFrame]:
     recorder = _recorder(facts[0].reading)
-    for name in tables:
-        recorder._kept[FACTS.get(name, name)] = [rows for each in facts for rows in each.rows[name]]
-    frames = recorder.frames()
+    together = {FACTS.get(name, name): [rows for each in facts for rows in each.rows[name]] for name in tables}
+    frames = recorder.frames(together)
     numbers = np.array([each.run for each in facts], np.int32)
     found = {}
     for name in tables:

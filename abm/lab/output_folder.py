@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from abm.lab.errors import InputError
+from abm.lab.folder_lock import abandoned, marked_in_use
 
 
 @contextmanager
@@ -22,8 +23,9 @@ def new_folder(folder: str | Path, *, overwrite: bool, foreign: Callable[[Path],
     Raises InputError, before anything is written, when `folder` may not be replaced or cannot be written.
     """
     target = Path(folder)
-    _refuse(target, overwrite, foreign)
     absolute = target.resolve()
+    clear_abandoned(absolute)
+    _refuse(target, overwrite, foreign)
     made = _make_parents(target, absolute)
     partial = absolute.parent / f".{absolute.name}.{os.getpid()}.partial"
     try:
@@ -31,7 +33,8 @@ def new_folder(folder: str | Path, *, overwrite: bool, foreign: Callable[[Path],
             partial.mkdir()
         except OSError as error:
             raise InputError(f"{target}: cannot be written ({error.strerror}), expected a folder that may be made") from error
-        yield partial
+        with marked_in_use(partial):
+            yield partial
         _put_in_place(partial, absolute)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
@@ -80,6 +83,18 @@ def _put_in_place(partial: Path, target: Path) -> None:
         os.replace(replaced, target)
         raise
     shutil.rmtree(replaced)
+
+
+def clear_abandoned(target: Path) -> None:
+    """Removes what a killed writer of `target` left behind. Had it moved the old folder aside already, that one comes back."""
+    for left in sorted(target.parent.glob(f".{target.name}.*.partial")):
+        if abandoned(left):
+            shutil.rmtree(left, ignore_errors=True)
+    for left in sorted(target.parent.glob(f".{target.name}.*.replaced")):
+        if abandoned(left) and not target.exists():
+            os.replace(left, target)
+        elif abandoned(left):
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _remove_if_empty(folder: Path) -> None:

@@ -102,7 +102,7 @@ def test_numba_writes_to_the_folder_of_these_sources():
     name = Path(numba.config.CACHE_DIR).name
     assert name == source_digest(PACKAGE) or name.startswith("abm-kernels-")
     if not numba.config.DISABLE_JIT:
-        assert Path(inspect_money.stats.cache_path).is_relative_to(numba.config.CACHE_DIR)
+        assert Path(inspect_money.compiled.stats.cache_path).is_relative_to(numba.config.CACHE_DIR)
 
 
 # Stale machine code
@@ -110,7 +110,7 @@ def test_numba_writes_to_the_folder_of_these_sources():
 
 @pytest.mark.compiled
 def test_an_edited_helper_is_compiled_anew_and_an_unchanged_one_is_not(package, tmp_path):
-    ask = "from abm.kernels.caller import answer; print(answer(3.0), len(answer.stats.cache_hits))"
+    ask = "from abm.kernels.caller import answer; print(answer(3.0), len(answer.compiled.stats.cache_hits))"
     place = {"PYTHONPATH": str(package.parent), "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
     assert run(ask, **place) == "7.0 0"
     assert run(ask, **place) == "7.0 1"
@@ -152,8 +152,81 @@ def test_the_private_options_of_inline_change_nothing_but_the_speed():
     ordinary = """
         import sys, types, numba
         plain = types.ModuleType("abm.kernels.compiled")
-        plain.kernel = plain.inline = numba.njit(error_model="numpy")
+        plain.kernel = plain.shared_kernel = plain.inline = numba.njit(error_model="numpy")
         sys.modules["abm.kernels.compiled"] = plain
         """
     found = run(textwrap.dedent(ordinary) + FINGERPRINT, PYTHONPATH=str(ROOT))
     assert fingerprint(live(120)) == found
+
+
+# Calls past Numba's look at the types
+
+SCALED = """
+import numpy as np
+from abm.kernels.compiled import kernel
+
+@kernel
+def scaled(table, factor, other):
+    return table[0] * factor + other[0]
+
+one, two, three = np.array([2.0, 9.0]), np.array([3.0]), np.array([4.0])
+"""
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> dict[str, str]:
+    """Where the module `calls` is found."""
+    (tmp_path / "calls.py").write_text(SCALED)
+    return {"PYTHONPATH": f"{ROOT}{os.pathsep}{tmp_path}"}
+
+
+@pytest.mark.compiled
+@pytest.mark.parametrize("checked", ["", "1"])
+def test_a_kernel_gives_the_same_whether_its_types_are_looked_at_or_not(place, checked):
+    """The second and third call of a table go to machine code directly; a table not met before is looked at again."""
+    calls = """
+        from calls import one, scaled, three, two
+        print(scaled(one, 10, two), scaled(one, 10, two), scaled(one, 11, two), scaled(two, 10, one), scaled(three, 0.5, one))
+        """
+    assert run(calls, **place, ABM_CHECKED_CALLS=checked) == "23.0 23.0 25.0 32.0 4.0"
+
+
+@pytest.mark.compiled
+def test_other_types_for_the_same_venue_are_noticed_where_calls_are_checked(place):
+    calls = """
+        from calls import one, scaled, two
+        try:
+            scaled(one, 10, two), scaled(one, 0.5, two)
+        except TypeError as error:
+            print(error)
+        """
+    assert run(calls, **place, ABM_CHECKED_CALLS="1") == "scaled: called with other types than before for the same venue"
+
+
+@pytest.mark.compiled
+def test_a_kernel_keeps_no_table_alive(place):
+    calls = """
+        import gc, weakref
+        import numpy as np
+        from calls import scaled
+        table = np.ones(3)
+        scaled(table, 1, table), scaled(table, 1, table)
+        there = weakref.ref(table)
+        del table
+        gc.collect()
+        print(there())
+        """
+    assert run(calls, **place) == "None"
+
+
+@pytest.mark.slow
+@pytest.mark.compiled
+def test_every_rule_and_strategy_calls_its_kernels_with_the_same_types_each_time():
+    """All rules, strategies and presets, with the types of every call looked at."""
+    suites = ["tests/conformance", "tests/model/test_presets.py", "tests/model/test_mesa.py", "tests/golden"]
+    environment = {**os.environ, "ABM_CHECKED_CALLS": "1"}
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *suites], cwd=ROOT, env=environment, capture_output=True,
+        text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-3000:]

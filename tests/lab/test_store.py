@@ -20,7 +20,7 @@ from abm.lab.columns import COLUMNS, columns_of
 from abm.lab.config import Experiment, digest, load, resolved
 from abm.lab.errors import InputError
 from abm.lab.methods import described
-from abm.lab.output_folder import new_folder
+from abm.lab.output_folder import clear_abandoned, new_folder
 from abm.lab.run import RunResult, run_experiment
 from abm.lab.store import REPORT, foreign_files, open_run, origin_of, write_table
 from abm.model import PerpModel
@@ -229,6 +229,54 @@ def test_a_failing_swap_puts_the_earlier_folder_back(tmp_path: Path, monkeypatch
         (partial / "new").write_text("new", encoding="utf-8")
     assert contents(tmp_path) == {"run/old": b"old"}
     assert len(moves) == 3
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from abm.lab import output_folder
+def die(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
+if sys.argv[2] == "swap":
+    whole = os.replace
+    def replace(source, goal):
+        if str(source).endswith(".partial"):
+            die()
+        whole(source, goal)
+    os.replace = replace
+with output_folder.new_folder(sys.argv[1], overwrite=True, foreign=lambda folder: "") as partial:
+    (partial / "half").write_text("half")
+    if sys.argv[2] == "write":
+        die()
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such locks")
+@pytest.mark.parametrize("moment", ["write", "swap"])
+def test_what_a_killed_run_left_is_cleared_by_the_next(tmp_path: Path, moment: str) -> None:
+    target = tmp_path / "run"
+    target.mkdir()
+    (target / "old").write_text("old", encoding="utf-8")
+    killed = subprocess.run([sys.executable, "-c", KILLED, str(target), moment], check=False)
+    assert killed.returncode == -9
+    assert len(list(tmp_path.iterdir())) == 2
+    with pytest.raises(InputError, match="exists already"), new_folder(target, overwrite=False, foreign=lambda folder: ""):
+        pass
+    assert contents(tmp_path) == {"run/old": b"old"}
+
+
+def test_a_folder_that_is_being_written_is_left_alone(tmp_path: Path) -> None:
+    def nothing_foreign(folder: Path) -> str:
+        return ""
+
+    with new_folder(tmp_path / "run", overwrite=True, foreign=nothing_foreign) as first:
+        (first / "one").write_text("1", encoding="utf-8")
+        beside = first.with_name(".run.0.partial")
+        beside.mkdir()
+        clear_abandoned(tmp_path / "run")
+        assert first.is_dir()
+        assert not beside.exists()
+    assert contents(tmp_path) == {"run/one": b"1"}
 
 
 def test_progress_goes_from_nothing_to_all(tmp_path: Path, make_experiment: Make) -> None:

@@ -1,0 +1,28 @@
+"""Parameters hold the type that they declare, whoever wrote them."""
+
+from __future__ import annotations
+
+import pytest
+
+import abm
+from abm.parameters import ParameterError
+
+
+def test_a_whole_number_for_a_float_is_a_float():
+    rule = abm.OpenInterestCap(caps=100_000)
+    assert type(rule.caps) is float
+    assert repr(rule) == repr(abm.OpenInterestCap(caps=100_000.0))
+    several = abm.OpenInterestCap(caps=(1, 2.5))
+    assert several.caps == (1.0, 2.5)
+    assert {type(cap) for cap in several.caps} == {float}
+
+
+def test_a_float_without_fraction_is_a_whole_number_where_one_is_declared():
+    rule = abm.ProtocolEnforcement(lag_blocks=3.0)
+    assert type(rule.lag_blocks) is int
+    with pytest.raises(ParameterError, match=r"ProtocolEnforcement.lag_blocks: 2.5 is not a whole number of blocks"):
+        abm.ProtocolEnforcement(lag_blocks=2.5)
+
+
+def test_truth_values_stay_what_they_are():
+    assert abm.RandomOrdering(cancels_first=True).cancels_first is True
