@@ -45,5 +45,10 @@ class Venue(Parameters):
         problems = [] if symbols else ["Venue.listings: a venue needs at least one market"]
         if {"WithdrawalGate", "DepositOutflowLimit"} <= {type(guard).__name__ for guard in self.guards}:
             problems.append("Venue.guards: WithdrawalGate and DepositOutflowLimit both set how much may be withdrawn; choose one")
+        if type(self.clearing).__name__ == "BatchAuction" and self.liquidation.terms()["taken_by_keeper"][0] != 0:
+            problems.append(
+                f"Venue.liquidation: {type(self.liquidation).__name__} hands positions to keepers one by one, and BatchAuction closes them "
+                "in its batches; choose another of the two"
+            )
         problems += [f"Venue.listings: {symbol} is listed twice" for symbol in sorted(set(symbols)) if symbols.count(symbol) > 1]
         return problems

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import abm
 from abm.kernels.uniform_price import find_uniform_price
 from abm.mechanisms.batch_auction import BatchAuction
 from abm.mechanisms.liquidation import FullLiquidation
@@ -220,3 +222,8 @@ def test_what_cannot_be_is_refused() -> None:
         BatchAuction(interval_blocks=1.5)
     with pytest.raises(ParameterError, match="BatchAuction.interval: 'daily' is not one of fixed, poisson"):
         BatchAuction(interval="daily")  # type: ignore[arg-type]
+
+
+def test_a_venue_of_batches_does_not_hand_positions_over() -> None:
+    with pytest.raises(ParameterError, match=r"Venue.liquidation: TakeoverLiquidation hands positions to keepers"):
+        replace(abm.PRESETS["dydx_v4"](), clearing=BatchAuction(), liquidation=abm.TakeoverLiquidation())

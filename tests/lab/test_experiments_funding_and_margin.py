@@ -129,6 +129,8 @@ SMALL = (
             Sign("excess_fall", variant("median"), variant("oracle"), 1, 3),
             Sign("deleveraged", variant("last"), variant("oracle"), 1, 3),
             Sign("overshoot_share", variant("last"), variant("oracle"), -1, 3),
+            Sign("excess_fall", variant("mid"), variant("oracle"), 1, 3),
+            Sign("overshoot_share", variant("moving_average"), variant("oracle"), 1, 3),
         ],
     ),
     Small(
