@@ -16,12 +16,17 @@ PUBLIC = {
     "abm.agents.hedgers": ["Hedgers"],
     "abm.agents.keepers": ["Keepers"],
     "abm.agents.liquidity_providers": ["LiquidityProviders"],
+    "abm.agents.oracle_pumpers": ["OraclePumpers"],
     "abm.agents.passive": ["FixedSlippage", "Holders", "SteadyDepth", "ZeroIntelligence"],
     "abm.agents.pool_providers": ["PoolProviders"],
+    "abm.agents.pyramiders": ["Pyramiders"],
     "abm.agents.range_providers": ["RangeProviders"],
     "abm.agents.scalpers": ["Scalpers"],
+    "abm.agents.spoofers": ["Spoofers"],
     "abm.agents.takers": ["Takers"],
+    "abm.agents.vault_runners": ["VaultRunners"],
     "abm.agents.vaults": ["ResidentVaults"],
+    "abm.agents.washers": ["Washers"],
     "abm.agents.whales": ["Whales"],
     "abm.distributions": ["Constant", "Distribution", "LogNormal", "Pareto", "Uniform"],
     "abm.mechanisms.averaged_mark": [
@@ -80,6 +85,7 @@ PUBLIC = {
     "abm.worlds.gas": ["Gas"],
     "abm.worlds.replay": ["Replay"],
     "abm.worlds.spot": ["Spot"],
+    "abm.worlds.waypoints": ["Waypoints"],
     "abm.worlds.world": ["Setting", "Stretch", "World"],
 }
 _HOME = {name: module for module, names in PUBLIC.items() for name in names}

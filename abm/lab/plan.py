@@ -154,8 +154,10 @@ class Plan:
 
     @property
     def cohorts(self) -> tuple[str, ...]:
-        """Groups of traders of all configurations."""
-        return tuple(dict.fromkeys(group.name for cell in self.cells for group in cell.experiment.groups))
+        """Groups of traders of all configurations, and the venues' own accounts where they trade themselves."""
+        traders = [group.name for cell in self.cells for group in cell.experiment.groups]
+        houses = [cell.experiment.venue.clearing.house for cell in self.cells]
+        return tuple(name for name in dict.fromkeys([*traders, *houses]) if name)
 
     @functools.cached_property
     def identity(self) -> str:
