@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,7 +44,7 @@ class Waypoints(World):
         if not self.points:
             return ["Waypoints.points: expected at least one row of (seconds, prices)"]
         times = [row[0] if row else -1.0 for row in self.points]
-        if times[0] != 0.0 or any(later <= earlier for earlier, later in zip(times, times[1:], strict=False)):
+        if times[0] != 0.0 or any(later <= earlier for earlier, later in pairwise(times)):
             return [f"Waypoints.points: times must rise from 0, not {times}"]
         if any(not 0.0 < price < np.inf for row in self.points for price in row[1:]):
             return ["Waypoints.points: prices must be finite and positive"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -15,7 +17,7 @@ POINTS = ((0.0, 100.0, 5.0), (300.0, 80.0, 6.0), (600.0, 40.0, 2.0))
 def path(world: Waypoints, seed: int = 1, blocks: int = 1000, cuts: tuple[int, ...] = ()) -> np.ndarray:
     memory = world.init(Setting(("A", "B"), 1.0, blocks, seed))
     edges = [0, *cuts, blocks]
-    return np.vstack([world.stretch(memory, a, b - a).prices for a, b in zip(edges, edges[1:], strict=False)])
+    return np.vstack([world.stretch(memory, a, b - a).prices for a, b in pairwise(edges)])
 
 
 @pytest.mark.parametrize("seed", [1, 2])
