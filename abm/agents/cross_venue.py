@@ -16,7 +16,7 @@ from abm.kernels.crossing import closing_gap, gap_after_crossing, limit_tick, lo
 from abm.kernels.random import uniform
 from abm.kernels.transactions import submit, submit_taker
 from abm.parameters import parameter
-from abm.state import DEPOSIT, NEVER, NOBODY, REDUCE_ONLY, WITHDRAW, Table, empty_table
+from abm.state import ACTIVE, DEPOSIT, NEVER, NOBODY, REDUCE_ONLY, WITHDRAW, Table, empty_table
 
 CROSSER = [
     ("edge", "f8"),  # fraction of the index beyond fees, in calm markets
@@ -25,6 +25,7 @@ CROSSER = [
     ("funding_days", "f8"),  # days of funding at today's rates that it counts on
     ("wait", "f8"),  # mean blocks between looks
     ("transfer", "i8"),  # blocks that money is on its way from one venue to the other
+    ("repairs", "i8"),  # orders in a row that were to trade away what one leg has more than the other
 ]
 PURSE = np.dtype(
     [
@@ -85,16 +86,16 @@ def room_left(accounts, positions, markets, i, leverage):
 
 
 @inline
-def quoted_on_both_sides(markets, k):
-    """Whether there are both a bid and an ask."""
-    return markets[k].best_bid > 0 and markets[k].best_ask < markets[k].ticks
+def may_trade(markets, k):
+    """Whether market k is open and has both a bid and an ask."""
+    return markets[k].status == ACTIVE and markets[k].best_bid > 0 and markets[k].best_ask < markets[k].ticks
 
 
 @kernel
 def decide_crossers(
     venue, accounts, positions, markets, levels, transactions,
     beside, accounts_beside, positions_beside, markets_beside, levels_beside, transactions_beside,
-    members, rows_beside, purses, wakes, reach, exit_share, legs, least_share, cushion, key,
+    members, rows_beside, purses, wakes, reach, repair_reach, exit_share, legs, least_share, cushion, key,
 ):  # fmt: skip
     """Each member that wakes moves margin if it must, repairs pairs of positions that do not offset each other, and then trades gaps.
 
@@ -102,7 +103,9 @@ def decide_crossers(
     between the bid of one venue and the ask of the other exceeds `opening_gap`, and closed where the gap the other way exceeds
     `closing_gap`. Both legs are sent at once and take what is there within half of what the gap pays beyond that, `reach` (fraction)
     from the best price at most, so that no fill loses. A leg that did not come, or that was liquidated, leaves coins over: they are
-    traded away where that is best. After orders a member waits `legs` blocks beyond its latency before it looks at what came of them.
+    traded away where that is best, up to `repair_reach` from the best price, and on the other venue when that fails. After orders a
+    member waits `legs` blocks beyond its latency before it looks at what came of them.
+
     purses (members, 1 or m): records of PURSE, one for each pair of accounts. least_share: share of the money on the poorer venue below
     which margin is moved, cushion: initial margins that stay on the richer one.
     """
@@ -119,8 +122,6 @@ def decide_crossers(
                 members[j].row + part, rows_beside[j] + part, least_share, cushion, members[j].transfer, latency,
             )  # fmt: skip
         for k in range(n_markets):
-            if not quoted_on_both_sides(markets, k) or not quoted_on_both_sides(markets_beside, k):
-                continue
             i = members[j].row + k * members[j].stride
             p = rows_beside[j] + k * members[j].stride
             index = markets[k].index
@@ -136,28 +137,32 @@ def decide_crossers(
             room = room_left(accounts, positions, markets, i, members[j].leverage)
             room_beside = room_left(accounts_beside, positions_beside, markets_beside, p, members[j].leverage)
             over = held + held_beside
+            trades = may_trade(markets, k)
+            trades_beside = may_trade(markets_beside, k)
             if abs(over) >= lot * (1.0 - 1e-9):
                 side = -1 if over > 0.0 else 1
-                reduces = held * over > 0.0
-                reduces_beside = held_beside * over > 0.0
                 better = bid * (1.0 - fee) >= bid_beside * (1.0 - fee_beside)
                 if side > 0:
                     better = ask * (1.0 + fee) <= ask_beside * (1.0 + fee_beside)
+                if members[j].repairs % 2 == 1:
+                    better = not better  # the better one has refused
                 # Adding needs money; where there is none, the leg that is too long is cut.
-                enough = reduces or room >= abs(over) * index
-                enough_beside = reduces_beside or room_beside >= abs(over) * index
-                if (better and enough) or not enough_beside:
-                    lots = int(abs(over) / markets[k].lot + 1e-6)
-                    price = (ask if side > 0 else bid) * (1.0 + side * reach)
-                    if lots > 0:
-                        submit_taker(venue, transactions, i, k, side, limit_tick(markets, k, side, price), lots, 0, latency)
-                else:
-                    lots = int(abs(over) / markets_beside[k].lot + 1e-6)
-                    price = (ask_beside if side > 0 else bid_beside) * (1.0 + side * reach)
-                    if lots > 0:
-                        limit = limit_tick(markets_beside, k, side, price)
-                        submit_taker(beside, transactions_beside, p, k, side, limit, lots, 0, latency)
+                enough = trades and (held * over > 0.0 or room >= abs(over) * index)
+                enough_beside = trades_beside and (held_beside * over > 0.0 or room_beside >= abs(over) * index)
+                members[j].repairs += 1
                 wakes[j] = block + latency + legs
+                if enough and (better or not enough_beside):
+                    lots = int(abs(over) / markets[k].lot + 1e-6)
+                    price = (ask if side > 0 else bid) * (1.0 + side * repair_reach)
+                    submit_taker(venue, transactions, i, k, side, limit_tick(markets, k, side, price), lots, 0, latency)
+                elif enough_beside:
+                    lots = int(abs(over) / markets_beside[k].lot + 1e-6)
+                    price = (ask_beside if side > 0 else bid_beside) * (1.0 + side * repair_reach)
+                    limit = limit_tick(markets_beside, k, side, price)
+                    submit_taker(beside, transactions_beside, p, k, side, limit, lots, 0, latency)
+                continue
+            members[j].repairs = 0
+            if not trades or not trades_beside:
                 continue
             fees = fee + fee_beside
             edge = members[j].edge * max(stress(markets, k), 1.0)
@@ -227,6 +232,9 @@ class CrossVenueArbitrageurs(Strategy):
         LogNormal(median=5_000.0, sigma=0.8, highest=100_000.0), unit="USD per pair of orders", least=0.0
     )
     reach: float = parameter(0.0005, unit="fraction beyond the best price", least=0.0, most=0.5)
+    repair_reach: float = parameter(
+        0.002, unit="fraction beyond the best price", least=0.0, most=0.5, about="for coins that the other leg does not offset"
+    )
     funding_hours: Distribution | float = parameter(4.0, unit="hours of the present difference of funding it counts on", least=0.0)
     look_seconds: Distribution | float = parameter(LogNormal(median=2.0, sigma=0.6), unit="seconds between looks, mean", least=0.0)
     legs_seconds: float = parameter(
@@ -264,6 +272,6 @@ class CrossVenueArbitrageurs(Strategy):
         decide_crossers(
             here.venue, here.accounts, here.positions, here.markets, here.levels, here.transactions,
             there.venue, there.accounts, there.positions, there.markets, there.levels, there.transactions,
-            memory.members, view.beside.rows, memory.purses, memory.wakes, self.reach, self.exit_share, memory.legs, self.least_share,
-            self.margin_cushion, memory.key,
+            memory.members, view.beside.rows, memory.purses, memory.wakes, self.reach, self.repair_reach, self.exit_share, memory.legs,
+            self.least_share, self.margin_cushion, memory.key,
         )  # fmt: skip

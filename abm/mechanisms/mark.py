@@ -62,10 +62,10 @@ class MedianMark(Mark):
     """Median of oracle + average basis, of median(bid, ask, last), and of the moving average of the latter.
 
     No single one of oracle, book and recent past can move it alone (Hyperliquid docs, "Robust price indices"). That venue takes the
-    weighted median of perpetual mids on other exchanges for the third price where it has them: with `looks_outside` it is the mid of
-    the venue beside (`abm.VenuePair`), and without one, or while that has no quotes, the average. Missing quotes: the median of the book is taken of what is there (of two, their
-    mean); the basis is sampled only while there are both a bid and an ask; with no quote and no trade at all the mark
-    is oracle + average basis.
+    weighted median of perpetual mids on other exchanges for the third price where it has them: with `looks_outside` it is the mid
+    on the venue beside (`abm.VenuePair`), and without one, or while that has no quotes, the average. Missing quotes: the median of
+    the book is taken of what is there (of two, their mean); the basis is sampled only while there are both a bid and an ask; with
+    no quote and no trade at all the mark is oracle + average basis.
     """
 
     basis_seconds: float = parameter(150.0, unit="seconds", least=1e-3, most=1e9, about="time constant of the average of mid - oracle")
