@@ -25,8 +25,18 @@ CROSSER = [
     ("funding_days", "f8"),  # days of funding at today's rates that it counts on
     ("wait", "f8"),  # mean blocks between looks
     ("transfer", "i8"),  # blocks that money is on its way from one venue to the other
-    ("repairs", "i8"),  # orders in a row that were to trade away what one leg has more than the other
 ]
+LEGS = np.dtype(
+    [
+        ("sent", "i8"),  # 1: both legs of a pair are on their way, or have been filled and not yet looked at
+        ("held", "f8"),  # coins on the first venue when they were sent
+        ("repairs", "i8"),  # orders in a row that were to trade away what one leg has more than the other
+        ("failures", "i8"),  # pairs in a row of which one leg did not come
+        ("away", "i8"),  # block from which pairs are opened again
+    ],
+    align=True,
+)
+MOST_DOUBLINGS = 8
 PURSE = np.dtype(
     [
         ("brought", "f8"),  # USD paid in on both venues together at the start
@@ -95,7 +105,8 @@ def may_trade(markets, k):
 def decide_crossers(
     venue, accounts, positions, markets, levels, transactions,
     beside, accounts_beside, positions_beside, markets_beside, levels_beside, transactions_beside,
-    members, rows_beside, purses, wakes, reach, repair_reach, exit_share, legs, least_share, cushion, key,
+    members, rows_beside, purses, pairs, wakes, reach, repair_reach, exit_share, legs, rest, least_share,
+    cushion, key,
 ):  # fmt: skip
     """Each member that wakes moves margin if it must, repairs pairs of positions that do not offset each other, and then trades gaps.
 
@@ -104,10 +115,11 @@ def decide_crossers(
     `closing_gap`. Both legs are sent at once and take what is there within half of what the gap pays beyond that, `reach` (fraction)
     from the best price at most, so that no fill loses. A leg that did not come, or that was liquidated, leaves coins over: they are
     traded away where that is best, up to `repair_reach` from the best price, and on the other venue when that fails. After orders a
-    member waits `legs` blocks beyond its latency before it looks at what came of them.
+    member waits `legs` blocks beyond its latency before it looks at what came of them; after a pair of which one leg did not come it
+    opens none for `rest` blocks, twice as long after each further one in a row.
 
-    purses (members, 1 or m): records of PURSE, one for each pair of accounts. least_share: share of the money on the poorer venue below
-    which margin is moved, cushion: initial margins that stay on the richer one.
+    pairs (members, m): records of LEGS. purses (members, 1 or m): records of PURSE, one for each pair of accounts. least_share: share of
+    the money on the poorer venue below which margin is moved, cushion: initial margins that stay on the richer one.
     """
     block = venue[0].block
     n_markets = markets.shape[0]
@@ -144,12 +156,15 @@ def decide_crossers(
                 better = bid * (1.0 - fee) >= bid_beside * (1.0 - fee_beside)
                 if side > 0:
                     better = ask * (1.0 + fee) <= ask_beside * (1.0 + fee_beside)
-                if members[j].repairs % 2 == 1:
+                if pairs[j, k].repairs % 2 == 1:
                     better = not better  # the better one has refused
                 # Adding needs money; where there is none, the leg that is too long is cut.
                 enough = trades and (held * over > 0.0 or room >= abs(over) * index)
                 enough_beside = trades_beside and (held_beside * over > 0.0 or room_beside >= abs(over) * index)
-                members[j].repairs += 1
+                if pairs[j, k].repairs == 0:
+                    pairs[j, k].away = block + latency + (rest << min(pairs[j, k].failures, MOST_DOUBLINGS))
+                    pairs[j, k].failures += 1
+                pairs[j, k].repairs += 1
                 wakes[j] = block + latency + legs
                 if enough and (better or not enough_beside):
                     lots = int(abs(over) / markets[k].lot + 1e-6)
@@ -161,7 +176,12 @@ def decide_crossers(
                     limit = limit_tick(markets_beside, k, side, price)
                     submit_taker(beside, transactions_beside, p, k, side, limit, lots, 0, latency)
                 continue
-            members[j].repairs = 0
+            pairs[j, k].repairs = 0
+            if pairs[j, k].sent == 1:
+                pairs[j, k].sent = 0
+                if abs(held - pairs[j, k].held) >= 0.5 * lot:  # what was sent, or its missing leg, has come after all
+                    pairs[j, k].failures = 0
+                    pairs[j, k].away = block
             if not trades or not trades_beside:
                 continue
             fees = fee + fee_beside
@@ -178,6 +198,8 @@ def decide_crossers(
                 side, flags, slack = 1, REDUCE_ONLY, cheap - closing_gap(fees, exit_share, hope)
             elif held > 0.0 and dear > closing_gap(fees, exit_share, -hope):
                 side, flags, slack = -1, REDUCE_ONLY, dear - closing_gap(fees, exit_share, -hope)
+            elif block < pairs[j, k].away:
+                continue
             elif held <= 0.0 and dear > opening_gap(fees, exit_share, edge, hope):
                 side, slack = -1, dear - opening_gap(fees, exit_share, edge, hope)
             elif held >= 0.0 and cheap > opening_gap(fees, exit_share, edge, -hope):
@@ -196,19 +218,23 @@ def decide_crossers(
             lots_beside = int(whole / markets_beside[k].lot + 1e-6)
             if lots <= 0 or lots_beside <= 0:
                 continue
+            pairs[j, k].sent = 1
+            pairs[j, k].held = held
             submit_taker(venue, transactions, i, k, side, limit, lots, flags, latency)
             submit_taker(beside, transactions_beside, p, k, -side, limit_beside, lots_beside, flags, latency)
             wakes[j] = block + latency + legs
 
 
 class CrosserMemory(NamedTuple):
-    """Members, their purses (members, 1 or m), when they look next, their random stream, and a time in blocks."""
+    """Members, their purses (members, 1 or m) and pairs (members, m), when they look next, their random stream, and times in blocks."""
 
     members: Table
     purses: Table
+    pairs: Table
     wakes: NDArray[np.int64]
     key: np.uint64
     legs: int
+    rest: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -240,6 +266,9 @@ class CrossVenueArbitrageurs(Strategy):
     legs_seconds: float = parameter(
         3.0, unit="seconds", least=0.0, about="that both legs are given, beyond its latency, before it looks at them again"
     )
+    rest_seconds: float = parameter(
+        30.0, unit="seconds", least=0.0, about="without new pairs after one of which a leg did not come; doubles when that happens again"
+    )
     least_share: float = parameter(0.35, unit="share of its equity on the poorer venue below which it moves margin", least=0.0, most=0.5)
     margin_cushion: float = parameter(2.0, unit="initial margins that stay on the richer venue", least=1.0)
     transfer_seconds: Distribution | float = parameter(
@@ -260,9 +289,11 @@ class CrossVenueArbitrageurs(Strategy):
         return CrosserMemory(
             table,
             empty_table((recruits.members, accounts), PURSE),
+            empty_table((recruits.members, state.n_markets), LEGS),
             recruits.wakes(wait),
             recruits.key("crossers"),
             max(1, state.blocks(self.legs_seconds)),
+            state.blocks(self.rest_seconds),
         )
 
     def decide(self, view: View, memory: CrosserMemory) -> None:
@@ -272,6 +303,6 @@ class CrossVenueArbitrageurs(Strategy):
         decide_crossers(
             here.venue, here.accounts, here.positions, here.markets, here.levels, here.transactions,
             there.venue, there.accounts, there.positions, there.markets, there.levels, there.transactions,
-            memory.members, view.beside.rows, memory.purses, memory.wakes, self.reach, self.repair_reach, self.exit_share, memory.legs,
-            self.least_share, self.margin_cushion, memory.key,
+            memory.members, view.beside.rows, memory.purses, memory.pairs, memory.wakes, self.reach, self.repair_reach, self.exit_share,
+            memory.legs, memory.rest, self.least_share, self.margin_cushion, memory.key,
         )  # fmt: skip

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from abm.kernels.compiled import inline
-from abm.state import NOBODY
 
 MOST_LEVELS = 4096  # price levels that are looked at for depth
-ENDLESS = 1 << 40  # lots that a venue sells which is itself the other side
 
 
 @inline
@@ -33,9 +31,7 @@ def closing_gap(fees, exit_share, expected_funding):
 
 @inline
 def lots_within(markets, levels, k, side, limit):
-    """Lots that a buyer (side > 0) or seller finds up to the tick `limit`; ENDLESS where the venue itself is the other side."""
-    if markets[k].house != NOBODY:
-        return ENDLESS
+    """Lots that a buyer (side > 0) or seller finds up to the tick `limit`; a curve or a pool shows its depth as resting quotes too."""
     best = markets[k].best_ask if side > 0 else markets[k].best_bid
     if best == 0 or best == markets[k].ticks:
         return 0
