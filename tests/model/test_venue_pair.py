@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
@@ -156,6 +156,24 @@ def test_money_from_nowhere_is_found():
     state.venue["net_deposits"] += 500.0  # each venue by itself is in order
     with pytest.raises(InvariantError, match=r"paid in on both venues.*cohort across"):
         pair.run()
+
+
+@pytest.mark.parametrize("margin", ["cross", "isolated"])
+def test_every_kind_of_account_trades_across_in_a_crash(margin: Literal["cross", "isolated"]):
+    """Three markets, latencies of their own, liquidations: conservation is checked in every block, and pairs offset each other."""
+    crossing = CrossVenueArbitrageurs(leverage=12.0, least_share=0.45, transfer_seconds=10.0, look_seconds=1.0, edge=0.0, exit_share=0.0)
+    group = Group(name="across", strategy=crossing, members=5, capital=3_000.0, margin=margin, latency=abm.Uniform(low=0.0, high=2.0))
+    venues = replace(PRESETS["dydx_v4"](), seconds_per_block=1.0), PRESETS["binance_like"]()
+    pair = VenuePair(venues, CRASH, (people(), people("fast ")), [group], blocks=300, seed=5, check=True, spot=Spot(depth=3e6)).run()
+    cohorts = [model.cohorts[-1] for model in pair.models]
+    held = [
+        sum(cohort.state.positions["lots"][row] * cohort.state.markets["lot"] for row in range(cohort.accounts_from, cohort.accounts_to))
+        for cohort in cohorts
+    ]
+    fills = pair.frames()
+    assert all((fills[f"{prefix}fills"]["taker_cohort"] == "across").sum() > 20 for prefix in ("", BESIDE))
+    traded = sum(fills["fills"].filter(pl.col("taker_cohort") == "across")["size"])
+    assert np.abs(held[0] + held[1]).sum() < 0.05 * traded
 
 
 Ladder = Callable[[Script], None]
