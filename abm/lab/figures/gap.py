@@ -62,5 +62,5 @@ def gap_figure(frames: Mapping[str, pl.DataFrame], origin: datetime | None = Non
     for x, text, colour in ((0.58, "venue", BLUE), (0.82, "venue beside", GREEN), (1.0, "outside", INDEX)):
         label(grid[0][0], x, 1.03, text, colour, ha="right", va="bottom")
     typical = looks["gap"].abs().median()
-    title(figure, f"The venues were {percent(float(typical or 0.0))} apart in half of the looks")  # type: ignore[arg-type]
+    title(figure, f"Half of the time the venues were more than {percent(float(typical or 0.0))} apart")  # type: ignore[arg-type]
     return figure
