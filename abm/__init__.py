@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 PUBLIC = {
     "abm.agents.arbitrageurs": ["Arbitrageurs"],
     "abm.agents.base": ["Cohort", "Group", "Strategy", "Trader", "View"],
+    "abm.agents.cross_venue": ["CrossVenueArbitrageurs"],
     "abm.agents.hedgers": ["Hedgers"],
     "abm.agents.keepers": ["Keepers"],
     "abm.agents.liquidity_providers": ["LiquidityProviders"],
@@ -80,6 +81,7 @@ PUBLIC = {
     "abm.model": ["PerpModel"],
     "abm.parameters": ["ParameterError", "parameter"],
     "abm.recorder": ["Recording"],
+    "abm.venue_pair": ["VenuePair"],
     "abm.worlds.crash": ["Crash"],
     "abm.worlds.diffusion": ["Diffusion"],
     "abm.worlds.gas": ["Gas"],
