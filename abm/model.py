@@ -13,7 +13,7 @@ from abm.agents.base import Cohort, Group, enlist, open_accounts
 from abm.invariants import check_invariants
 from abm.kernels.assessment import open_block
 from abm.kernels.halts import discard_paused
-from abm.kernels.spot import move_world
+from abm.kernels.spot import move_shared_world, move_world
 from abm.mechanisms.calendar import Calendar
 from abm.mechanisms.venue import Venue
 from abm.parameters import ParameterError
@@ -204,21 +204,41 @@ class PerpModel(mesa.Model):
         self.absorb_losses()
         self.record()
 
-    def move_world(self) -> None:
-        """Spot prices and gas outside the venue; outside orders of the last block are executed."""
+    def outside_row(self) -> int:
+        """The row of this block in the stretch of outside prices at hand, which is made when the one before is used up."""
         row = self.block - self._stretch_from
         if row >= len(self._stretch.prices):
             self._stretch_from += len(self._stretch.prices)
             row = 0
             left = max(self.blocks - self.block, 1)
             self._stretch = self.world.stretch(self._world_memory, self.block, min(STRETCH, left))
+        return row
+
+    def move_world(self) -> None:
+        """Spot prices and gas outside the venue; outside orders of the last block are executed."""
+        row = self.outside_row()
         state = self.state
-        if self._halt_until():
-            self._halted, self._frozen = state.chain_halted, state.oracle_frozen
+        self._look_for_halt()
         move_world(
             state.venue, state.markets, state.outside, state.spot_orders, self._stretch.prices, self._stretch.volatility, row,
             self._impact, self._spot_terms, self._gas,
         )  # fmt: skip
+
+    def move_shared_world(self, beside: PerpModel) -> None:
+        """As `move_world`, for this venue and the one beside it, whose outside orders meet in one market: this model's."""
+        row = self.outside_row()
+        state, other = self.state, beside.state
+        self._look_for_halt()
+        beside._look_for_halt()
+        move_shared_world(
+            state.venue, state.markets, state.outside, state.spot_orders, other.venue, other.markets, other.outside, other.spot_orders,
+            self._stretch.prices, self._stretch.volatility, row, self._impact, self._spot_terms, self._gas,
+        )  # fmt: skip
+
+    def _look_for_halt(self) -> None:
+        """Whether the chain stands still, or its oracle does, in this block."""
+        if self._halt_until():
+            self._halted, self._frozen = self.state.chain_halted, self.state.oracle_frozen
 
     def publish_oracle(self) -> None:
         """What the chain is told, late and imperfect."""

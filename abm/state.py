@@ -198,6 +198,7 @@ MARKET = np.dtype(
         ("status", "i4"),  # ACTIVE, HALTED or SETTLED
         ("index", "f8"),  # USD, the true outside price, impact of outside orders included
         ("exogenous", "f8"),  # USD, the outside price without that impact
+        ("outside_mid", "f8"),  # USD, mid of the same perpetual on the venue beside as its last block left it; 0 = none
         ("volatility", "f8"),  # of the outside price, fraction per square root of a block, as the world knows it
         ("variance_now", "f8"),  # mean squared block return of the index over the last minutes: what everybody can measure
         ("variance_usual", "f8"),  # the same over the last hours

@@ -27,6 +27,7 @@ from abm.worlds.crash import Crash
 from abm.worlds.diffusion import Diffusion
 from abm.worlds.gas import Gas
 from abm.worlds.spot import Spot
+from abm.worlds.waypoints import Waypoints
 
 DOCUMENT = Path(__file__).with_name("experiment-file.md")
 MARK = re.compile(r"(<!-- keys: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -53,6 +54,7 @@ TABLES: dict[str, tuple[type[Parameters], tuple[str, ...]]] = {
     "diffusion": (Diffusion, ("crashes",)),
     "crash": (Crash, ()),
     "replay": (RecordedBars, ()),
+    "waypoints": (Waypoints, ()),
     "spot": (Spot, ()),
     "gas": (Gas, ()),
     "group": (Group, ("name", "strategy")),

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from abm.lab.outcomes import FAMILIES, Outcome
+from abm.lab.outcomes import FAMILIES, PAIR_FAMILIES, Outcome
 
 DOCUMENT = Path(__file__).with_name("outcomes.md")
 MARK = re.compile(r"(<!-- outcomes -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -21,7 +21,7 @@ def with_fresh_tables(text: str) -> str:
 
 def sections() -> str:
     """A heading and a table for each family."""
-    return "".join(f"### {family}\n\n{table(outcomes)}\n" for family, outcomes in FAMILIES.items())
+    return "".join(f"### {family}\n\n{table(outcomes)}\n" for family, outcomes in {**FAMILIES, **PAIR_FAMILIES}.items())
 
 
 def table(outcomes: Iterable[Outcome]) -> str:

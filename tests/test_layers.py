@@ -21,6 +21,7 @@ LIBRARIES = {
     "kernels": {"numba", "numpy"},
     "model.py": {"mesa", "numpy", "polars"},  # polars: only the type of the frames it hands on
     "recorder.py": {"numpy", "polars"},
+    "venue_pair.py": {"mesa", "polars"},
 }
 
 

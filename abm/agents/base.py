@@ -84,7 +84,7 @@ class Recruits(NamedTuple):
 class View:
     """What a cohort sees: prices as just published, the book and all accounts as the last block left them. Not to be written to."""
 
-    __slots__ = ("state", "rows", "stride", "orders", "_key")
+    __slots__ = ("state", "rows", "stride", "orders", "beside", "_key")
 
     def __init__(self, state: State, recruits: Recruits) -> None:
         self.state = state
@@ -92,6 +92,7 @@ class View:
         self.stride = recruits.stride
         self._key = recruits.key("view")
         self.orders = OrderSheet(state, recruits.rows, recruits.stride, recruits.latency)
+        self.beside: View | None = None  # of the same members on a second venue, where they have accounts on two
 
     @property
     def block(self) -> int:

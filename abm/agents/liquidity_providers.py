@@ -43,7 +43,7 @@ QUOTE = np.dtype(
 def decide_providers(
     venue, accounts, positions, markets, transactions, members, quotes, weights, key,
     layers, layer_step, layer_growth, horizon, premium_share, requote_move, requote_share, requote_noise, inventory_limit,
-    calm_power, rest, lifetime, premium_weight,
+    calm_power, rest, lifetime, premium_weight, beside_share,
 ):  # fmt: skip
     """Each member looks at every market and renews its quotes when the index or its inventory moved, or when they are due.
 
@@ -51,7 +51,8 @@ def decide_providers(
     requote_move (fraction of the index), requote_share (calm half-spreads of the member) and requote_noise (standard deviations of a
     block's return as measured now). inventory_limit: inventory / equity at which the adding side is no longer quoted. calm_power: how
     strongly quoted size falls with volatility. premium_share: how much of the usual premium a maker takes for fair. weights (m,):
-    quoted size of each market, 1 on average. lifetime: blocks after which an order that nobody renewed ends by itself.
+    quoted size of each market, 1 on average. lifetime: blocks after which an order that nobody renewed ends by itself. beside_share: how
+    much of the way from the index to the mid on the venue beside the price lies that is quoted around.
     """
     block = venue[0].block
     for j in range(members.shape[0]):
@@ -75,6 +76,8 @@ def decide_providers(
         for k in range(markets.shape[0]):
             i = members[j].row + k * members[j].stride
             index = markets[k].index
+            if beside_share > 0.0 and markets[k].outside_mid > 0.0:
+                index += beside_share * (markets[k].outside_mid - index)
             held = positions[i, k].lots
             bid = markets[k].best_bid
             ask = markets[k].best_ask
@@ -170,6 +173,9 @@ class LiquidityProviders(Strategy):
     rest_seconds: float = parameter(300.0, unit="seconds", least=0.0, about="away after a loss")
     premium_share: float = parameter(0.8, unit="of the usual premium, taken for fair", least=0.0, most=1.0)
     premium_seconds: float = parameter(1800.0, unit="seconds", least=1e-3, about="half-life of the premium a maker takes for usual")
+    beside_share: float = parameter(
+        0.0, unit="fraction of the way from the index to the mid on the venue beside", least=0.0, most=1.0, about="quotes lie around it"
+    )
 
     def init(self, recruits: Recruits) -> ProviderMemory:
         state = recruits.state
@@ -201,5 +207,5 @@ class LiquidityProviders(Strategy):
             state.venue, state.accounts, state.positions, state.markets, state.transactions, memory.members, memory.quotes,
             memory.weights, memory.key, self.layers, self.layer_step, self.layer_growth, memory.horizon, self.premium_share,
             self.requote_move, self.requote_share, self.requote_noise, self.inventory_limit, self.calm_power, memory.rest, memory.lifetime,
-            memory.premium_weight,
+            memory.premium_weight, self.beside_share,
         )  # fmt: skip

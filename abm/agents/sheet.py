@@ -128,6 +128,22 @@ class OrderSheet:
         """Takes `amount` USD out, if margin and the venue's withdrawal gate allow."""
         self._money(who, WITHDRAW, amount)
 
+    def spot(self, who: Mask, market: int, size: Numbers) -> None:
+        """Buys `size` coins (> 0) or sells them (< 0) on the outside market before the next block; sizes are not rounded."""
+        members = self._members(who)
+        sizes = np.broadcast_to(np.asarray(size, np.float64), self._rows.shape)[members]
+        if not np.isfinite(sizes).all():
+            raise ValueError("sizes must be finite")
+        state = self._state
+        first = int(state.venue["spot_orders"][0])
+        state.venue["spot_orders"] = first + len(members)
+        if first + len(members) > len(state.spot_orders):
+            return
+        rows = state.spot_orders[first : first + len(members)]
+        rows["account"] = self._rows[members] + market * self._stride
+        rows["market"] = market
+        rows["size"] = sizes
+
     def _money(self, who: Mask, kind: int, amount: Numbers) -> None:
         members = self._members(who)
         amounts = np.broadcast_to(np.asarray(amount, np.float64), self._rows.shape)[members]

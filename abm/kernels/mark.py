@@ -109,8 +109,10 @@ def mark_at_mid(markets):
 
 
 @kernel
-def mark_at_median(venue, markets, averages, seconds_per_block, basis_seconds, book_seconds):
+def mark_at_median(venue, markets, averages, seconds_per_block, basis_seconds, book_seconds, looks_outside):
     """Mark = `robust_mark`. `averages` (2, m): the basis in row 0, the median of the book in row 1.
+
+    looks_outside: 1, the third price is the mid on the venue beside, where there is one; 0, always the second average.
 
     A moving average takes no sample in blocks in which a price that it needs is missing.
     """
@@ -129,4 +131,6 @@ def mark_at_median(venue, markets, averages, seconds_per_block, basis_seconds, b
             take_sample(averages, 1, k, book, block, seconds_per_block, book_seconds)
         basis = averages[0, k].weighted_sum / averages[0, k].weight if averages[0, k].weight > 0.0 else 0.0
         third = averages[1, k].weighted_sum / averages[1, k].weight if averages[1, k].weight > 0.0 else oracle
+        if looks_outside == 1 and markets[k].outside_mid != NONE:
+            third = markets[k].outside_mid
         markets[k].mark = robust_mark(oracle, basis, bid, ask, last, third)

@@ -46,7 +46,7 @@ def searched(
         raise InputError(f"{file}: sweep.outcomes: missing; name an outcome with --outcome")
     main = outcome or asked[0]
     base = subject.sweep.base
-    find(main, base.symbols, [group.name for group in base.groups])
+    find(main, base.symbols, base.cohorts, base.cohorts_beside)
     seeds = subject.seeds if replications is None else tuple(range(subject.seeds[0], subject.seeds[0] + replications))
     return subject, main, seeds
 

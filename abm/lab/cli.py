@@ -209,11 +209,12 @@ def validate(files: tuple[Path, ...], overrides: tuple[str, ...]) -> None:
         except ParameterError as error:
             complaints += [f"{file}: {problem}" for problem in error.problems]
             continue
-        traders = sum(group.members for group in experiment.groups)
+        beside = experiment.beside
+        groups = [*experiment.groups, *(beside.groups + beside.across if beside else ())]
         click.echo(
-            f"{file}: valid: {counted(len(experiment.symbols), 'market')}, {counted(traders, 'trader')} in "
-            f"{counted(len(experiment.groups), 'group')}, {counted(experiment.blocks, 'block')}, seed "
-            f"{experiment.run.seed}, identity {digest(experiment)}"
+            f"{file}: valid: {'two venues, ' if beside else ''}{counted(len(experiment.symbols), 'market')}, "
+            f"{counted(sum(group.members for group in groups), 'trader')} in {counted(len(groups), 'group')}, "
+            f"{counted(experiment.blocks, 'block')}, seed {experiment.run.seed}, identity {digest(experiment)}"
         )
     if complaints:
         raise InputError(*dict.fromkeys(complaints))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from abm.venue_pair import BESIDE
+
 _TIMES = {"block": ("blocks", "since the start of the run"), "seconds": ("seconds", "since the start of the run")}
 _MARKET = {"market": ("name", "the market")}
 _COHORT = {"cohort": ("name", "the account's cohort; none: a scripted trader")}
@@ -151,8 +153,8 @@ COLUMNS: dict[str, dict[str, tuple[str, str]]] = {
 
 
 def columns_of(table: str, columns: Iterable[str]) -> dict[str, dict[str, str]]:
-    """Unit and meaning of the columns of a table. Raises KeyError for one that is not described."""
-    described = COLUMNS[table]
+    """Unit and meaning of the columns of a table, of either venue. Raises KeyError for one that is not described."""
+    described = COLUMNS[table.removeprefix(BESIDE)]
     return {column: {"unit": described[column][0], "about": described[column][1]} for column in columns}
 
 

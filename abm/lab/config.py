@@ -6,6 +6,8 @@ extends                             another experiment file, of which this one r
 [venue]                             a preset and what differs from it, or every rule by itself
 [world] [spot] [gas]                what happens outside the venue
 [population.NAME]                   one group of traders each
+[beside.venue] [beside.population.NAME] [beside.across.NAME]
+                                    a second venue on the same outside market, who trades on it, and who on both
 [sweep] [factors] [variants]        many runs of it: see abm.lab.sweep; of no concern to a single run
 """
 
@@ -25,6 +27,7 @@ from pydantic import ValidationError
 
 from abm.agents.base import Group
 from abm.lab.bars_read_once import content_of, world_of
+from abm.lab.beside import Beside, cohort_names
 from abm.lab.errors import InputError
 from abm.lab.merging import PRESET, merged, overrides_table, with_preset
 from abm.lab.plain import plain_fields
@@ -36,6 +39,7 @@ from abm.lab.toml_text import key_text, read_toml, value_text
 from abm.mechanisms.venue import Venue
 from abm.parameters import ParameterError, Parameters, parameter
 from abm.recorder import Recording
+from abm.venue_pair import VenuePair, mismatches
 from abm.worlds.gas import Gas
 from abm.worlds.replay import Replay
 from abm.worlds.spot import Spot
@@ -49,6 +53,7 @@ INSTEAD[World] = {Replay.__name__: RecordedBars}
 EXTENDS = "extends"
 SWEEP, FACTORS, VARIANTS = SWEEP_TABLES = ("sweep", "factors", "variants")
 MOST_SECONDS = 10 * 366 * 86_400.0
+VENUES: tuple[tuple[str, ...], ...] = (("venue",), ("beside", "venue"))  # where a file can name a preset
 TEXTS = ("name", "title", "question", "description", "finding")
 
 
@@ -81,6 +86,7 @@ class Experiment(Parameters):
     spot: Spot = dataclasses.field(default_factory=Spot)
     gas: Gas = dataclasses.field(default_factory=Gas)
     groups: tuple[Group, ...] = dataclasses.field(metadata={"key": "population", "shape": Population(), "plain": plain_population})
+    beside: Beside | None = parameter(None, unit="", about="a second venue on the same outside market")
 
     def inconsistencies(self) -> list[str]:
         block = self.venue.seconds_per_block
@@ -91,7 +97,29 @@ class Experiment(Parameters):
         if not names:
             problems.append("Experiment.groups: nobody trades; expected at least one group")
         problems += [f"Experiment.groups: {name} is there twice" for name in dict.fromkeys(names) if names.count(name) > 1]
-        return problems
+        return problems + (self._wrong_beside(self.beside) if self.beside else [])
+
+    def _wrong_beside(self, beside: Beside) -> list[str]:
+        """Names tell the record whose account is whose, so only those who trade on both venues are called the same there."""
+        names = [group.name for group in (*self.groups, *beside.groups, *beside.across)]
+        problems = [
+            f"Experiment.beside: a group is called {name} on both venues; expected other names, or beside.across for who trades on both"
+            for name in dict.fromkeys(names)
+            if names.count(name) > 1
+        ]
+        if not beside.groups and not beside.across:
+            problems.append("Experiment.beside: nobody trades there; expected at least one group in beside.population or beside.across")
+        return problems + [f"Experiment.beside: venue.{problem}" for problem in mismatches(self.venue, beside.venue)]
+
+    @property
+    def cohorts(self) -> tuple[str, ...]:
+        """What the record calls the cohorts of the venue, in its order."""
+        return cohort_names(self.venue, (*self.groups, *(self.beside.across if self.beside else ())))
+
+    @property
+    def cohorts_beside(self) -> tuple[str, ...]:
+        """What the record calls those of the venue beside; none without one."""
+        return cohort_names(self.beside.venue, (*self.beside.groups, *self.beside.across)) if self.beside else ()
 
     @property
     def symbols(self) -> tuple[str, ...]:
@@ -115,24 +143,25 @@ class Experiment(Parameters):
         """
         return world_of(self.world, self.symbols) if isinstance(self.world, RecordedBars) else self.world
 
-    def model(self) -> PerpModel:
-        """The model before its first block.
+    def model(self) -> PerpModel | VenuePair:
+        """The model before its first block: two venues where there is one beside.
 
         Raises InputError as `outside` does, and ParameterError where rules, world and population do not fit together.
         """
         from abm.model import PerpModel
 
-        return PerpModel(
-            self.venue,
-            self.outside(),
-            self.groups,
-            blocks=self.blocks,
-            seed=self.run.seed,
-            spot=self.spot,
-            gas=self.gas,
-            recording=self.record,
-            check=self.run.check,
-        )
+        settings: dict[str, Any] = {
+            "blocks": self.blocks,
+            "seed": self.run.seed,
+            "spot": self.spot,
+            "gas": self.gas,
+            "recording": self.record,
+            "check": self.run.check,
+        }
+        if self.beside is None:
+            return PerpModel(self.venue, self.outside(), self.groups, **settings)
+        venues, populations = (self.venue, self.beside.venue), (self.groups, self.beside.groups)
+        return VenuePair(venues, self.outside(), populations, self.beside.across, **settings)
 
     def plain(self) -> dict[str, Any]:
         """All of it with all defaults, as TOML can hold it."""
@@ -190,15 +219,17 @@ def read_experiment(
     _make_importable(folder)
     table = {"name": name, **table}
     problems: list[tuple[Place, str]] = []
-    try:
-        table = _with_preset(table, changes)
-    except InputError as error:
-        problems.append((("venue", PRESET), str(error)))
+    unknown: list[Place] = []  # an unknown preset leaves every rule of its venue missing: not worth a line each
+    for place in VENUES:
+        try:
+            table = _with_preset(table, changes, place)
+        except InputError as error:
+            problems.append(((*place, PRESET), str(error)))
+            unknown.append(place)
     try:
         experiment: Experiment = Table(Experiment).validate(merged(table, changes))
     except ValidationError as error:
-        about_venue = bool(problems)  # an unknown preset leaves every rule of the venue missing: not worth a line each
-        problems += [found for found in problems_of(error) if not (about_venue and found[0][:1] == ("venue",))]
+        problems += [found for found in problems_of(error) if not any(found[0][: len(place)] == place for place in unknown)]
     else:
         if not problems:
             return _with_sound_world(experiment, source, folder)
@@ -231,17 +262,27 @@ def place_text(place: Place) -> str:
     return f"{text}: " if text else ""
 
 
-def _with_preset(table: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    """The file with its preset filled in; takes the preset out of `changes`."""
-    venue, change = table.get("venue", {}), changes.get("venue", {})
+def _with_preset(table: dict[str, Any], changes: dict[str, Any], place: Sequence[str]) -> dict[str, Any]:
+    """The file with the preset of the venue at `place` filled in; takes the preset out of `changes`."""
+    first, *rest = place
+    if rest:
+        inner, change = table.get(first), changes.get(first, {})
+        if not isinstance(inner, Mapping) or not isinstance(change, Mapping):
+            return table
+        changes[first] = dict(change)
+        filled = {**table, first: _with_preset(dict(inner), changes[first], rest)}
+        if not changes[first]:
+            del changes[first]
+        return filled
+    venue, change = table.get(first, {}), changes.get(first, {})
     if not isinstance(venue, Mapping) or not isinstance(change, Mapping) or PRESET not in {**venue, **change}:
         return table
     if PRESET in change:
         venue = {**venue, PRESET: change[PRESET]}
-        changes["venue"] = {key: item for key, item in change.items() if key != PRESET}
+        changes[first] = {key: item for key, item in change.items() if key != PRESET}
     from abm.mechanisms.presets import PRESETS
 
-    return {**table, "venue": with_preset(venue, PRESETS)}
+    return {**table, first: with_preset(venue, PRESETS)}
 
 
 def _with_sound_world(experiment: Experiment, source: str, folder: Path) -> Experiment:

@@ -210,7 +210,7 @@ class Evaluator:
         plan = batch_plan(self.subject, points, seeds, self.outcome)
         folder = self.folder / EVALUATIONS / f"{plan.identity[:12]}-{plan.code[:8]}"
         prepare_folder(plan, folder)
-        missing = [part for each in plan.rounds for part in plan.parts(each) if not is_finished(folder, part, plan.sweep.table.tables)]
+        missing = [part for each in plan.rounds for part in plan.parts(each) if not is_finished(folder, part, plan.tables)]
         done = self.runs
 
         def finished(_: bool) -> None:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from abm.model import PerpModel
 from abm.recorder import EVENTS, Recorder, Recording
 from abm.state import Capacity, State, Table
+from abm.venue_pair import BESIDE, VenuePair
 
 RUN = "run"
 NO_ROOM = Capacity(orders=1, conditionals=1, transactions=1, records=1)
@@ -40,10 +41,24 @@ class Facts:
     run: int
     rows: dict[str, list[Table]]
     reading: Reading
+    venue: str = ""
+    """What the names of its tables begin with: nothing, or BESIDE for the second of two venues."""
 
 
-def facts_of(run: int, model: PerpModel, tables: Sequence[str]) -> Facts:
-    """The record of a finished run, as far as `tables` are kept. Nothing of the model itself is held on to."""
+def facts_of(run: int, model: PerpModel | VenuePair, tables: Sequence[str]) -> list[Facts]:
+    """The record of a finished run, as far as `tables` are kept, one for each of its venues. Nothing of the model itself is held on to."""
+    if isinstance(model, PerpModel):
+        return [_facts_of_venue(run, model, *of_venue(tables, ""))]
+    return [_facts_of_venue(run, each, *of_venue(tables, venue)) for each, venue in zip(model.models, ("", BESIDE), strict=True)]
+
+
+def of_venue(tables: Sequence[str], venue: str) -> tuple[tuple[str, ...], str]:
+    """Those of the tables that are of the venue whose tables' names begin with `venue`, as the venue itself calls them."""
+    mine = [name for name in tables if name.startswith(BESIDE) == bool(venue)]
+    return tuple(name.removeprefix(venue) for name in mine), venue
+
+
+def _facts_of_venue(run: int, model: PerpModel, tables: Sequence[str], venue: str) -> Facts:
     recorder, state = model.recorder, model.state
     markets = state.markets
     reading = Reading(
@@ -51,25 +66,38 @@ def facts_of(run: int, model: PerpModel, tables: Sequence[str]) -> Facts:
         state.accounts["cohort"].tobytes(), recorder.recording,
     )  # fmt: skip
     rows = recorder.rows()
-    return Facts(run, {name: rows[FACTS.get(name, name)] for name in tables}, reading)
+    return Facts(run, {name: rows[FACTS.get(name, name)] for name in tables}, reading, venue)
 
 
-def tables_of(facts: Sequence[Facts], tables: Sequence[str], symbols: Sequence[str], cohorts: Sequence[str]) -> dict[str, pl.DataFrame]:
+def tables_of(
+    facts: Sequence[Facts], tables: Sequence[str], symbols: Sequence[str], cohorts: Sequence[str], cohorts_beside: Sequence[str] = ()
+) -> dict[str, pl.DataFrame]:
     """Every table of `tables` with a leading column `run`, rows in the order of `facts`.
 
-    symbols, cohorts: of the whole sweep, so that its files have one set of names.
+    symbols, cohorts, cohorts_beside: of the whole sweep, so that its files have one set of names.
     """
-    blank = empty_tables(tuple(tables), tuple(symbols), tuple(cohorts))
+    blank = empty_tables(tuple(tables), tuple(symbols), tuple(cohorts), tuple(cohorts_beside))
     pieces: dict[str, list[pl.DataFrame]] = {name: [frame] for name, frame in blank.items()}
-    for _, alike in itertools.groupby(facts, key=lambda each: each.reading):
-        for name, frame in _read_together(list(alike), tables).items():
-            pieces[name].append(frame.select(blank[name].columns).cast(blank[name].schema))
+    for venue in ("", BESIDE):
+        mine, _ = of_venue(tables, venue)
+        for _, alike in itertools.groupby((each for each in facts if each.venue == venue), key=lambda each: each.reading):
+            for own, frame in _read_together(list(alike), mine).items():
+                name = f"{venue}{own}"
+                pieces[name].append(frame.select(blank[name].columns).cast(blank[name].schema))
     return {name: pl.concat(frames) for name, frames in pieces.items()}
 
 
-@functools.lru_cache(maxsize=8)
-def empty_tables(tables: tuple[str, ...], symbols: tuple[str, ...], cohorts: tuple[str, ...]) -> dict[str, pl.DataFrame]:
+def empty_tables(
+    tables: tuple[str, ...], symbols: tuple[str, ...], cohorts: tuple[str, ...], cohorts_beside: tuple[str, ...] = ()
+) -> dict[str, pl.DataFrame]:
     """The tables without rows. Not to be changed."""
+    first = _empty_tables(of_venue(tables, "")[0], symbols, cohorts)
+    second = _empty_tables(of_venue(tables, BESIDE)[0], symbols, cohorts_beside)
+    return {name: second[name.removeprefix(BESIDE)] if name.startswith(BESIDE) else first[name] for name in tables}
+
+
+@functools.lru_cache(maxsize=8)
+def _empty_tables(tables: tuple[str, ...], symbols: tuple[str, ...], cohorts: tuple[str, ...]) -> dict[str, pl.DataFrame]:
     ones = tuple(1.0 for _ in symbols)
     everything = Recording(fills=True, orders=True)
     frames = _recorder(Reading(symbols, ones, ones, 1.0, cohorts, np.zeros(1, np.int32).tobytes(), everything)).frames()

@@ -5,43 +5,61 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import math
+from collections.abc import Sequence
 from typing import Any
 
+from abm.agents.base import Group
 from abm.lab.config import Experiment
 from abm.lab.kinds import kind_name
 from abm.lab.plain import plain
 from abm.lab.recorded_bars import RecordedBars
 from abm.lab.toml_text import value_text
+from abm.mechanisms.venue import Venue
 from abm.parameters import Parameters
 
 
 def described(experiment: Experiment) -> list[dict[str, Any]]:
     """One entry for each rule, the world, and each group of traders.
 
-    Keys of an entry: section ("venue", "world" or "population"), name, kind, about (the first paragraph of its docstring), and
-    parameters: a list of {name, value, words, unit, about}, values as an experiment file writes them and in words.
+    Keys of an entry: section ("venue", "world" or "population"; of a second venue "beside" and "beside population"; and "across"),
+    name, kind, about (the first paragraph of its docstring), and parameters: a list of {name, value, words, unit, about}, values as an
+    experiment file writes them and in words.
     """
-    venue = experiment.venue
-    own = [row for row in _parameters(venue) if row["name"] in ("seconds_per_block", "insurance_fund")]
-    entries = [_entry("venue", "venue", type(venue).__name__, venue, own)]
-    for field in dataclasses.fields(venue):
-        rule = getattr(venue, field.name)
-        if field.name == "listings":
-            entries += [_entry("venue", f"market {listing.symbol}", "Listing", listing, _parameters(listing)) for listing in rule]
-        elif field.name == "guards":
-            entries += [_entry("venue", "guard", kind_name(type(guard)), guard, _parameters(guard)) for guard in rule]
-        elif field.name == "events":
-            entries += [_entry("venue", "event", kind_name(type(event)), event, _parameters(event)) for event in rule]
-        elif isinstance(rule, Parameters):
-            entries.append(_entry("venue", field.name, kind_name(type(rule)), rule, _parameters(rule)))
+    entries = _described_venue(experiment.venue, "venue")
     entries += [
         _entry("world", name, _kind(part), part, _parameters(part))
         for name, part in (("outside prices", experiment.world), ("spot market", experiment.spot), ("gas", experiment.gas))
     ]
-    for group in experiment.groups:
+    entries += _described_groups(experiment.groups, "population")
+    if experiment.beside is not None:
+        entries += _described_venue(experiment.beside.venue, "beside")
+        entries += _described_groups(experiment.beside.groups, "beside population")
+        entries += _described_groups(experiment.beside.across, "across")
+    return entries
+
+
+def _described_venue(venue: Venue, section: str) -> list[dict[str, Any]]:
+    own = [row for row in _parameters(venue) if row["name"] in ("seconds_per_block", "insurance_fund")]
+    entries = [_entry(section, "venue", type(venue).__name__, venue, own)]
+    for field in dataclasses.fields(venue):
+        rule = getattr(venue, field.name)
+        if field.name == "listings":
+            entries += [_entry(section, f"market {listing.symbol}", "Listing", listing, _parameters(listing)) for listing in rule]
+        elif field.name == "guards":
+            entries += [_entry(section, "guard", kind_name(type(guard)), guard, _parameters(guard)) for guard in rule]
+        elif field.name == "events":
+            entries += [_entry(section, "event", kind_name(type(event)), event, _parameters(event)) for event in rule]
+        elif isinstance(rule, Parameters):
+            entries.append(_entry(section, field.name, kind_name(type(rule)), rule, _parameters(rule)))
+    return entries
+
+
+def _described_groups(groups: Sequence[Group], section: str) -> list[dict[str, Any]]:
+    entries = []
+    for group in groups:
         shared = [row for row in _parameters(group) if row["name"] not in ("name", "strategy")]
         strategy = group.strategy
-        entries.append(_entry("population", group.name, kind_name(type(strategy)), strategy, shared + _parameters(strategy)))
+        entries.append(_entry(section, group.name, kind_name(type(strategy)), strategy, shared + _parameters(strategy)))
     return entries
 
 

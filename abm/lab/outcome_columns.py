@@ -32,7 +32,7 @@ def asked_outcomes(stored: StoredSweep, wanted: Sequence[str]) -> list[str]:
 def _problem(stored: StoredSweep, name: str) -> str:
     """Why an outcome that the table of runs does not have cannot be computed; empty when it can."""
     try:
-        outcome = find(name, stored.plan.symbols, stored.plan.cohorts)
+        outcome = find(name, stored.plan.symbols, stored.plan.cohorts, stored.plan.cohorts_beside)
     except InputError as error:
         guess = nearest(name, stored.outcomes)
         return f"there is no outcome {name!r}; {guess}" if guess else error.messages[0]

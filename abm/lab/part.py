@@ -30,6 +30,7 @@ class PartTask:
     tables: tuple[str, ...]
     symbols: tuple[str, ...]
     cohorts: tuple[str, ...]
+    cohorts_beside: tuple[str, ...]
     outcomes: tuple[str, ...]
     """That the sweep asks for by name."""
     sources: str
@@ -58,9 +59,10 @@ def task_of(plan: Plan, part: Part, folder: Path) -> PartTask:
         part=part,
         cells={run.cell: plan.cells[run.cell] for run in part.runs},
         factors={factor.name: factor.type for factor in plan.factors},
-        tables=plan.sweep.table.tables,
+        tables=plan.tables,
         symbols=plan.symbols,
         cohorts=plan.cohorts,
+        cohorts_beside=plan.cohorts_beside,
         outcomes=plan.asked,
         sources=simulator_digest(),
         beside=plan.sweep.folder.resolve(),
@@ -82,7 +84,7 @@ def compute_part(task: PartTask, finished: Callable[[bool], None] = lambda _: No
         else:
             ended.append(_run(task, run, facts))
         finished(ended[-1].status == DONE)
-    tables = tables_of(facts, task.tables, task.symbols, task.cohorts)
+    tables = tables_of(facts, task.tables, task.symbols, task.cohorts, task.cohorts_beside)
     facts.clear()
     own = run_rows([_row(task, each) for each in ended], task.factors)
     return {**tables, RUNS: with_outcomes(own, tables, task.outcomes, task.beside)}
@@ -94,7 +96,7 @@ def _run(task: PartTask, run: Run, facts: list[Facts]) -> Ended:
     try:
         model = with_seed(task.cells[run.cell].experiment, run.seed).model()
         model.run()
-        facts.append(facts_of(run.number, model, task.tables))
+        facts += facts_of(run.number, model, task.tables)
         return Ended(run, DONE, None, model.block + 1)
     except Exception as error:
         return Ended(run, FAILED, traceback_text(error, task.beside), model.block if model is not None and model.block > 0 else 0)

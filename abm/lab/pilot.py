@@ -48,7 +48,7 @@ def measure(plan: Plan, seconds: float = SECONDS) -> Pilot:
     """
     cell = plan.cells[0]
     experiment = plan.experiment(0)
-    tables = plan.sweep.table.tables
+    tables = plan.tables
     experiment.model().run(min(WARM_UP, experiment.blocks)).release()
     clock = time.perf_counter()
     model = experiment.model()
@@ -58,7 +58,7 @@ def measure(plan: Plan, seconds: float = SECONDS) -> Pilot:
         model.run(min(CHUNK, experiment.blocks - blocks))
         blocks = model.block + 1
     ran = time.perf_counter() - clock - built
-    made = tables_of([facts_of(0, model, tables)], tables, plan.symbols, plan.cohorts)
+    made = tables_of(facts_of(0, model, tables), tables, plan.symbols, plan.cohorts, plan.cohorts_beside)
     model.release()
     scale = experiment.blocks / blocks
     stored = sum(len(parquet(table, True)) - len(parquet(table.clear(), True)) for table in made.values())

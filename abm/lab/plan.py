@@ -22,6 +22,7 @@ from abm.lab.factors import Factor
 from abm.lab.sweep import Sweep, Until, load_sweep, mentioned
 from abm.lab.toml_text import value_text
 from abm.parameters import Parameters
+from abm.venue_pair import BESIDE
 
 ACCOUNT_BLOCKS_PER_PART = 2e7  # a few seconds to a minute of work: what a crash costs, against what starting a part costs
 MOST_RUNS_PER_PART = 50
@@ -155,7 +156,18 @@ class Plan:
     @property
     def cohorts(self) -> tuple[str, ...]:
         """Groups of traders of all configurations."""
-        return tuple(dict.fromkeys(group.name for cell in self.cells for group in cell.experiment.groups))
+        return tuple(dict.fromkeys(name for cell in self.cells for name in cell.experiment.cohorts))
+
+    @property
+    def cohorts_beside(self) -> tuple[str, ...]:
+        """Groups of traders on the venue beside, of all configurations that have one."""
+        return tuple(dict.fromkeys(name for cell in self.cells for name in cell.experiment.cohorts_beside))
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """What is kept of each run: the tables that the file names, and those of the venue beside where there is one."""
+        kept = self.sweep.table.tables
+        return (*kept, *(f"{BESIDE}{name}" for name in kept)) if self.cohorts_beside else kept
 
     @functools.cached_property
     def identity(self) -> str:
@@ -163,7 +175,7 @@ class Plan:
         until = self.until
         facts = [
             [cell.identity for cell in self.cells], self.seeds, until and [until.until, until.least], self.runs_per_part,
-            self.sweep.table.tables, self.variants, [factor.name for factor in self.factors],
+            self.tables, self.variants, [factor.name for factor in self.factors],
             [list(cell.values.values()) for cell in self.cells],
         ]  # fmt: skip
         return hashlib.blake2b(json.dumps(facts, separators=(",", ":")).encode(), digest_size=16).hexdigest()
@@ -277,13 +289,17 @@ def _runs_per_part(cells: Sequence[Cell], replications: int) -> int:
 def account_blocks(experiment: Experiment) -> int:
     """Accounts times blocks: the size of a run."""
     markets = len(experiment.symbols)
-    return experiment.blocks * sum(group.accounts(markets) for group in experiment.groups)
+    here = sum(group.accounts(markets) for group in experiment.groups)
+    beside = experiment.beside
+    there = sum(group.accounts(markets) for group in (*beside.groups, *beside.across, *beside.across)) if beside else 0
+    return experiment.blocks * (here + there)
 
 
 def _wrong_names(factors: Sequence[Factor]) -> list[str]:
-    from abm.lab.outcomes import OUTCOMES
+    from abm.lab.outcomes import OUTCOMES, PAIR_OUTCOMES
 
-    taken = [factor for factor in factors if factor.name in OWN_COLUMNS or factor.name.partition(".")[0] in OUTCOMES]
+    names = {*OWN_COLUMNS, *OUTCOMES, *PAIR_OUTCOMES}
+    taken = [factor for factor in factors if factor.name in names or factor.name.partition(".")[0] in names - {*OWN_COLUMNS}]
     return [f"{factor.place}the results have a column of that name already; call the factor otherwise" for factor in taken]
 
 
@@ -313,12 +329,15 @@ def _wrong_outcomes(plan: Plan) -> list[str]:
     lines = []
     for place, name in asked:
         try:
-            outcome = find(name, plan.symbols, plan.cohorts)
+            outcome = find(name, plan.symbols, plan.cohorts, plan.cohorts_beside)
         except InputError as error:
             lines += [f"{place}: {message}" for message in error.messages]
             continue
+        if not plan.cohorts_beside and any(kept.startswith(BESIDE) for kept in outcome.tables):
+            lines.append(f"{place}: outcome {name!r} needs a second venue, and there is no table 'beside'")
+            continue
         lines += [f"{place}: outcome {name!r} needs the table {kept!r}, which sweep.tables does not keep"
-                  for kept in outcome.tables if kept not in table.tables]  # fmt: skip
+                  for kept in dict.fromkeys(each.removeprefix(BESIDE) for each in outcome.tables) if kept not in table.tables]  # fmt: skip
     if until and until.paired and not table.baseline:
         lines.append("sweep.replications.until: refers to the baseline, and sweep.baseline is missing")
     if until and until.paired and len(plan.variants) < 2:

@@ -59,6 +59,8 @@ class PlanRecord(Mapping[str, Any]):
     tables: list[str]
     symbols: list[str]
     cohorts: list[str]
+    cohorts_beside: list[str]
+    """Of the venue beside, empty without one."""
     outcomes: list[str]
     """Those that the question is about, the main one first."""
     expectations: list[dict[str, Any]]
@@ -119,9 +121,10 @@ def record_of(plan: Plan) -> PlanRecord:
         runs=plan.most_runs,
         parts=plan.most_parts,
         runs_per_part=plan.runs_per_part,
-        tables=list(table.tables),
+        tables=list(plan.tables),
         symbols=list(plan.symbols),
         cohorts=list(plan.cohorts),
+        cohorts_beside=list(plan.cohorts_beside),
         outcomes=list(table.outcomes),
         expectations=[plain(each) for each in table.expectations],
         budget=plain(table.budget),

@@ -5,12 +5,14 @@ from __future__ import annotations
 import base64
 import os
 import tempfile
+from collections.abc import Callable
 from html import escape
 from importlib.resources import files
 from pathlib import Path
 from string import Template
 
 from abm.lab.episodes import cascades, symbols
+from abm.lab.pair_summary import definitions, frames_beside
 from abm.lab.report_tables import (
     balance_text,
     cascades_table,
@@ -21,6 +23,7 @@ from abm.lab.report_tables import (
     numbers_table,
     population_table,
     provenance_table,
+    table,
     tested_table,
 )
 from abm.lab.store import EXPERIMENT, FIGURES, REPORT, StoredRun, open_run
@@ -34,6 +37,7 @@ SECTIONS = {
     "money": "Who won",
     "tested": "What was tested",
     "cascades": "Cascades",
+    "beside": "The venue beside",
     "methods": "Methods",
     "provenance": "Provenance",
 }
@@ -87,7 +91,7 @@ def report_text(run: StoredRun, figures: list[tuple[str, str, str, Path, Path]])
         question=_paragraph(experiment.get("question", ""), "question"),
         description=_paragraph(experiment.get("description", "")),
         finding=escape(headline(summary)),
-        contents="".join(f'<a href="#{key}">{escape(text)}</a>' for key, text in SECTIONS.items()),
+        contents="".join(f'<a href="#{key}">{escape(text)}</a>' for key, text in SECTIONS.items() if key != "beside" or run.pair),
         numbers=numbers_table(summary, origin),
         markets=markets_table(summary),
         figures="".join(figure_element(*each) for each in figures),
@@ -95,6 +99,8 @@ def report_text(run: StoredRun, figures: list[tuple[str, str, str, Path, Path]])
         balance=balance_text(summary),
         tested=tested_table(summary),
         cascades=cascades_table(cascades(run.frames["liquidations"]), origin),
+        beside=_beside(run),
+        methods_beside=_methods_beside(of),
         setting=_setting(run),
         venue=methods_list(of("venue")),
         world=methods_list(of("world")),
@@ -106,16 +112,54 @@ def report_text(run: StoredRun, figures: list[tuple[str, str, str, Path, Path]])
     )
 
 
+def _beside(run: StoredRun) -> str:
+    """The section about the second venue; nothing where there is one."""
+    if run.pair is None:
+        return ""
+    beside, frames = run.pair.beside, frames_beside(run.frames)
+    return "\n".join(
+        (
+            '<h2 id="beside">The venue beside</h2>',
+            f"<p>{escape(headline(beside))}</p>",
+            "<h3>Between the two venues</h3>",
+            table((), ((escape(what), escape(how_much)) for what, how_much in run.pair.words()), numbers_from=2),
+            definitions(run.pair),
+            "<h3>What happened there</h3>",
+            numbers_table(beside, run.origin),
+            markets_table(beside),
+            f"<h3>Who won and who lost there</h3><p>{balance_text(beside)}</p>",
+            money_table(beside),
+            "<h3>Cascades there</h3>",
+            cascades_table(cascades(frames["liquidations"]), run.origin),
+        )
+    )
+
+
+def _methods_beside(of: Callable[[str], list[dict[str, object]]]) -> str:
+    """Rules and traders of the second venue; nothing where there is one."""
+    if not of("beside"):
+        return ""
+    people, both = of("beside population"), of("across")
+    return (
+        f"<h3>Rules of the venue beside</h3>{methods_list(of('beside'))}"
+        f"<h3>Traders there</h3>{population_table(people)}{methods_list(people)}"
+        f"<h3>Traders on both venues</h3>{population_table(both)}{methods_list(both)}"
+    )
+
+
 def _setting(run: StoredRun) -> str:
     experiment = run.experiment
     traders = sum(group["members"] for group in experiment["population"].values())
+    beside = experiment.get("beside", {})
+    others = sum(group["members"] for key in ("population", "across") for group in beside.get(key, {}).values())
+    more = f"; beside it a second venue on the same outside market, with {plural(others, 'more trader')}" if beside else ""
     block = experiment["venue"]["seconds_per_block"]
     seconds = experiment["run"]["seconds"]
     listed = symbols(run.frames)
     when = f", from {run.origin:%d %B %Y %H:%M} UTC on real prices" if run.origin else ""
     return escape(
         f"{duration(seconds)}{when} on a perpetual-futures venue with {plural(len(listed), 'market')} ({names(listed)}), "
-        f"blocks of {duration(block)}, {plural(traders, 'trader')} in {plural(len(experiment['population']), 'group')}. "
+        f"blocks of {duration(block)}, {plural(traders, 'trader')} in {plural(len(experiment['population']), 'group')}{more}. "
         "Everybody decides on the venue as the last block left it; liquidations are transactions like any other and are checked "
         "again when they execute."
     )

@@ -45,7 +45,13 @@ class RunResult:
         from abm.lab.summary_table import NARROWEST, WIDTH, summary_lines
 
         width = max(min(shutil.get_terminal_size((WIDTH, 24)).columns, WIDTH), NARROWEST)
-        yield from summary_lines(self.summary, self.stored().origin, width)
+        stored = self.stored()
+        yield from summary_lines(self.summary, stored.origin, width)
+        if stored.pair is not None:
+            yield from ("", "THE VENUE BESIDE", "")
+            yield from summary_lines(stored.pair.beside, stored.origin, width)
+            yield ""
+            yield from (f"{what}: {how_much}" for what, how_much in stored.pair.words())
         yield ""
         yield f"{self.blocks:,} blocks in {duration(self.seconds)}"
         yield f"report: {self.report}" if self.report else f"tables: {self.folder}"

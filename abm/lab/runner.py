@@ -131,7 +131,7 @@ Engine = Callable[[Sequence[PartTask], Callable[[bool], None]], Iterator[PartDon
 
 
 def _run_round(plan: Plan, folder: Path, parts: Sequence[Part], engine: Engine, tally: Tally, progress: Callable[[Tally], None]) -> Tally:
-    found = [part for part in parts if is_finished(folder, part, plan.sweep.table.tables)]
+    found = [part for part in parts if is_finished(folder, part, plan.tables)]
     numbers = {part.number for part in found}
     missing = [part for part in parts if part.number not in numbers]
     failed = _failures(folder, found)

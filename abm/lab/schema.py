@@ -279,7 +279,9 @@ def _documentation(key: str, field: dataclasses.Field[Any]) -> dict[str, Any]:
     documentation: dict[str, Any] = {"alias": key, "title": key}
     if about or unit:
         documentation["description"] = f"{about} [{unit}]".strip() if unit else about
-    if field.default is not dataclasses.MISSING and field.default is not None:
+    if field.default is None:
+        documentation["default"] = None  # what a file says by leaving the key out
+    elif field.default is not dataclasses.MISSING:
         documentation["default"] = plain(field.default)
     elif field.default_factory is not dataclasses.MISSING:
         documentation["default"] = plain(field.default_factory())

@@ -4,7 +4,7 @@ experiment.toml       the experiment with all defaults; `abm run` takes it
 provenance.json       settings again, versions, code, machine class, time
 summary.json          what happened, each number with unit and definition
 columns.json          every column of every table with unit and meaning
-tables/*.parquet      one per table
+tables/*.parquet      one per table; of a second venue the same with `beside_` in front of their names
 figures/, report.html as `abm.lab.report` writes them
 
 All files but provenance.json and the report are byte-identical for the same run.
@@ -24,6 +24,7 @@ import polars as pl
 
 from abm.lab.columns import columns_of
 from abm.lab.errors import InputError
+from abm.lab.pair_summary import PairSummary, summarise_pair
 from abm.lab.summary import Summary, summarise
 from abm.lab.toml_text import dump_toml
 
@@ -73,6 +74,11 @@ class StoredRun:
         """What happened, computed from the tables."""
         return summarise(self.frames)
 
+    @functools.cached_property
+    def pair(self) -> PairSummary | None:
+        """What happened between two venues, computed from the tables; None where there is one."""
+        return summarise_pair(self.frames)
+
     @property
     def origin(self) -> datetime | None:
         """When the run begins in UTC, if its prices are real ones of a known date."""
@@ -97,7 +103,8 @@ def write_run(
     for name, frame in frames.items():
         write_table(folder / TABLES / f"{name}.parquet", frame)
     (folder / EXPERIMENT).write_text(dump_toml(experiment), encoding="utf-8")
-    (folder / SUMMARY).write_text(summary.json(), encoding="utf-8")
+    pair = summarise_pair(frames)
+    (folder / SUMMARY).write_text(summary.json() if pair is None else _pair_json(summary, pair), encoding="utf-8")
     (folder / COLUMNS).write_text(_json({name: columns_of(name, frame.columns) for name, frame in frames.items()}), encoding="utf-8")
     (folder / PROVENANCE).write_text(_json(provenance), encoding="utf-8")
 
@@ -140,6 +147,10 @@ def _was_made_here(folder: Path) -> bool:
     except (OSError, ValueError):
         return False
     return isinstance(provenance, dict) and provenance.get("made_by") == "abm"
+
+
+def _pair_json(summary: Summary, pair: PairSummary) -> str:
+    return json.dumps({**summary.plain(), **pair.plain()}, indent=1, allow_nan=False) + "\n"
 
 
 def _json(table: Mapping[str, Any]) -> str:

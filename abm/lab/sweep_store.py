@@ -179,7 +179,7 @@ def write_columns(folder: Path, record: PlanRecord) -> None:
 
 def described_columns(record: PlanRecord) -> dict[str, dict[str, dict[str, str]]]:
     """Unit and meaning of every column of every table of a sweep."""
-    empty = empty_tables(tuple(record.tables), tuple(record.symbols), tuple(record.cohorts))
+    empty = empty_tables(tuple(record.tables), tuple(record.symbols), tuple(record.cohorts), tuple(record.cohorts_beside))
     outcomes = outcomes_of(empty, pl.Series("run", [], pl.Int32), record.asked).columns[1:]
     described = {RUNS: columns_of_runs(record.factors, outcomes)}
     for name, frame in empty.items():

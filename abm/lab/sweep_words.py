@@ -10,6 +10,7 @@ from typing import Any
 from abm.lab.outcomes import find
 from abm.lab.statistics.interval import Interval
 from abm.lab.wording import DASH, MINUS, SPACE, compact, duration, percent, signed, usd
+from abm.venue_pair import BESIDE
 
 NOUNS = {
     "liquidated": "liquidated notional",
@@ -33,6 +34,14 @@ NOUNS = {
     "cascade_seconds": "duration of the largest cascade",
     "cascade_move": "price move of the largest cascade",
     "cascade_count": "number of cascades",
+    "gap_mean": "mean gap between the venues",
+    "gap_largest": "largest gap between the venues",
+    "gap_half_life": "half-life of the gap between the venues",
+    "gap_p50": "median gap between the venues",
+    "gap_p95": "95 % quantile of the gap between the venues",
+    "gap_p99": "99 % quantile of the gap between the venues",
+    "across_profit": "profit of those who trade on both venues",
+    "across_return": "return of those who trade on both venues",
 }
 ADJECTIVES = ("highest", "lowest", "largest", "median", "mean", "longest", "worst")  # in names they stand last
 GENERIC = ("venue", "population", "world", "run")  # first parts of a key that say nothing
@@ -42,6 +51,8 @@ NEXT = {"cohort": "of", "market": "in", "leverage": "at leverage"}
 
 def outcome_words(name: str) -> str:
     """An outcome as a noun: highest bad debt, profit of takers, funding flips in BTC."""
+    if name.startswith(BESIDE):
+        return f"{outcome_words(name.removeprefix(BESIDE))} on the venue beside"
     base, _, suffix = name.partition(".")
     head, _, last = base.rpartition("_")
     if base in NOUNS:
@@ -59,16 +70,18 @@ def factor_words(factor: Mapping[str, Any]) -> str:
     """A factor as a noun, from its record in the plan: oracle lag, insurance fund, median leverage of takers."""
     name, unit = str(factor["name"]), str(factor["unit"])
     parts = [part.strip('"') for part in name.split(".") if part.strip('"')]
-    whose = ["of", parts[1]] if len(parts) > 2 and parts[0] == "population" else []
+    beside = ["beside"] if parts[:1] == ["beside"] and len(parts) > 2 else []
+    parts = parts[len(beside) :]
+    whose = ["of", parts[1]] if len(parts) > 2 and parts[0] in ("population", "across") else []
     if whose:
-        parts = parts[2:]
+        parts, beside = parts[2:], []
     elif len(parts) > 1 and parts[0] in GENERIC:
         parts = parts[1:]
     if len(parts) > 1 and parts[-1] in ADJECTIVES:  # a parameter of a distribution
         parts = [parts[-1], *parts[:-1]]
     ending = UNIT_ENDINGS.get(unit, "")
     parts = [part.removesuffix(ending) if len(part) > len(ending) else part for part in parts]
-    return " ".join([*parts, *whose]).replace("_", " ")
+    return " ".join([*parts, *whose, *beside]).replace("_", " ")
 
 
 def factor_names(factors: Sequence[Mapping[str, Any]]) -> dict[str, str]:

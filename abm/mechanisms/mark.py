@@ -61,16 +61,18 @@ class MidMark(Mark):
 class MedianMark(Mark):
     """Median of oracle + average basis, of median(bid, ask, last), and of the moving average of the latter.
 
-    No single one of oracle, book and recent past can move it alone (Hyperliquid docs, "Robust price indices", the case
-    without prices of other exchanges). Missing quotes: the median of the book is taken of what is there (of two, their
-    mean); the basis is sampled only while there are both a bid and an ask; with no quote and no trade at all the mark
-    is oracle + average basis.
+    No single one of oracle, book and recent past can move it alone (Hyperliquid docs, "Robust price indices"). That venue takes the
+    weighted median of perpetual mids on other exchanges for the third price where it has them: with `looks_outside` it is the mid
+    on the venue beside (`abm.VenuePair`), and without one, or while that has no quotes, the average. Missing quotes: the median of
+    the book is taken of what is there (of two, their mean); the basis is sampled only while there are both a bid and an ask; with
+    no quote and no trade at all the mark is oracle + average basis.
     """
 
     basis_seconds: float = parameter(150.0, unit="seconds", least=1e-3, most=1e9, about="time constant of the average of mid - oracle")
     book_seconds: float = parameter(
         30.0, unit="seconds", least=1e-3, most=1e9, about="time constant of the average of median(bid, ask, last)"
     )
+    looks_outside: bool = parameter(False, unit="yes or no", about="the third price is the mid on the venue beside, if there is one")
 
     def init(self, state: State, seed: int) -> Table:
         averages: Table = empty_table((2, state.n_markets), kernels.MOVING_AVERAGE)
@@ -79,4 +81,6 @@ class MedianMark(Mark):
         return averages
 
     def update(self, state: State, memory: Table) -> None:
-        kernels.mark_at_median(state.venue, state.markets, memory, state.seconds_per_block, self.basis_seconds, self.book_seconds)
+        kernels.mark_at_median(
+            state.venue, state.markets, memory, state.seconds_per_block, self.basis_seconds, self.book_seconds, int(self.looks_outside)
+        )

@@ -25,7 +25,7 @@ def output_of(name: str) -> str:
 
 
 def test_the_examples_are_those_we_promise():
-    assert [path.name for path in EXAMPLES] == ["custom_agent.py", "custom_rule.py", "quickstart.py"]
+    assert [path.name for path in EXAMPLES] == ["custom_agent.py", "custom_rule.py", "quickstart.py", "two_venues.py"]
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
@@ -57,3 +57,11 @@ def test_the_custom_rule_settled_twice():
     paid = {float(seconds): (float(rate), float(amount)) for seconds, rate, amount in settled}
     assert {600.0, 1200.0} <= paid.keys()
     assert any(rate != 0.0 and amount > 0.0 for rate, amount in paid.values())
+
+
+@pytest.mark.docs
+def test_the_two_venues_were_apart():
+    found = re.search(r"mean gap ([\d.]+)%, profit across both venues (-?[\d,]+) USD", output_of("two_venues.py"))
+    assert found is not None
+    assert 0.01 < float(found[1]) < 1.0
+    assert 0 < float(found[2].replace(",", "")) < 100_000

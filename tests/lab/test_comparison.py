@@ -52,6 +52,7 @@ class Stored:
             outcomes=list(self.asked),
             symbols=["BTC"],
             cohorts=["takers", "keepers"],
+            cohorts_beside=[],
             tables=["markets", "venue", "cohorts"],
         )
 

@@ -47,6 +47,7 @@ SMALL = {
     "what_does_a_late_oracle_cost": Small(variants=("fall_of_45_minutes",)),
     # Leverage 12 is beyond the border at every depth, where a thinner book amplifies no more.
     "when_do_liquidations_cascade": Small(levels={"population.takers.leverage.median": (0, 2)}),
+    "who_pays_for_a_late_oracle_beside_a_live_book": Small(variants=("pool",), seeds=3),
     "who_pays_when_the_fund_is_empty": Small(variants=("random", "queue", "pro_rata_to_profit", "socialised", "nobody")),
 }
 

@@ -19,6 +19,7 @@ from abm.lab.figures.captions import CAPTIONS
 from abm.lab.figures.cascade import cascade_figure
 from abm.lab.figures.fuel import fuel_figure
 from abm.lab.figures.funding import funding_figure
+from abm.lab.figures.gap import gap_figure
 from abm.lab.figures.prices import price_figure
 from abm.lab.figures.profit import profit_figure
 from abm.lab.figures.style import arrange, save
@@ -32,10 +33,12 @@ FigureFunction = Callable[[Mapping[str, pl.DataFrame], datetime | None], "Figure
 __all__ = [
     "CAPTIONS",
     "FIGURES",
+    "PAIR_FIGURES",
     "book_figure",
     "cascade_figure",
     "fuel_figure",
     "funding_figure",
+    "gap_figure",
     "price_figure",
     "profit_figure",
     "save_figures",
@@ -51,13 +54,16 @@ FIGURES: dict[str, FigureFunction] = {
     "funding": funding_figure,
     "victims": victims_figure,
 }
+PAIR_FIGURES: dict[str, FigureFunction] = {"gap": gap_figure}
+"""Drawn of runs with a second venue beside the first."""
 
 
 def save_figures(frames: Mapping[str, pl.DataFrame], folder: Path, origin: datetime | None = None) -> dict[str, str]:
-    """Draws all figures and writes each as SVG and PNG into `folder`; returns their titles."""
+    """Draws all figures that the tables allow and writes each as SVG and PNG into `folder`; returns their titles."""
     folder.mkdir(exist_ok=True)
     titles = {}
-    for name, draw in FIGURES.items():
+    drawn = {**FIGURES, **PAIR_FIGURES} if "beside_markets" in frames else FIGURES
+    for name, draw in drawn.items():
         figure = draw(frames, origin)
         arrange(figure)
         save(figure, folder / f"{name}.svg")

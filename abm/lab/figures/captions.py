@@ -39,4 +39,9 @@ CAPTIONS: dict[str, str] = {
         "On the left how many accounts of each cohort have been liquidated at least in part up to each moment, on the "
         "right how much of their positions. Many small steps are a crowd; a tall one is a whale."
     ),
+    "gap": (
+        "Two venues side by side, a row for each market. On the left the middle of either book and the price outside, around the "
+        "largest move; on the right how far the venue was above (or below) the one beside it, over the whole run, with that move shaded. "
+        "A gap that stays is money that nobody could or would carry across."
+    ),
 }

@@ -2,6 +2,6 @@
 
 from abm.lab.outcomes.computation import columns, compute, find
 from abm.lab.outcomes.outcome import Outcome
-from abm.lab.outcomes.registry import FAMILIES, OUTCOMES
+from abm.lab.outcomes.registry import FAMILIES, OUTCOMES, PAIR_FAMILIES, PAIR_OUTCOMES
 
-__all__ = ["FAMILIES", "OUTCOMES", "Outcome", "columns", "compute", "find"]
+__all__ = ["FAMILIES", "OUTCOMES", "PAIR_FAMILIES", "PAIR_OUTCOMES", "Outcome", "columns", "compute", "find"]

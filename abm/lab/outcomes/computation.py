@@ -15,7 +15,7 @@ from abm.lab.outcomes.grouping import by_group
 from abm.lab.outcomes.many_runs import ManyRuns
 from abm.lab.outcomes.outcome import Outcome
 from abm.lab.outcomes.populations import LEVERAGE_BANDS
-from abm.lab.outcomes.registry import OUTCOMES
+from abm.lab.outcomes.registry import OUTCOMES, PAIR_OUTCOMES
 
 Numbers = NDArray[np.float64]
 
@@ -38,13 +38,20 @@ class Column:
         return bool(self.category) or self.outcome.together not in ("", "all")
 
 
-def find(name: str, markets: Sequence[str] | None = None, cohorts: Sequence[str] | None = None) -> Outcome:
+def find(
+    name: str,
+    markets: Sequence[str] | None = None,
+    cohorts: Sequence[str] | None = None,
+    cohorts_beside: Sequence[str] | None = None,
+) -> Outcome:
     """The outcome that a column is called after, suffix or not: that of `basis_p99.BTC` is `basis_p99`.
 
-    Markets and cohorts are checked where they are given. Raises InputError for an unknown name, naming the nearest.
+    Markets and cohorts (of the venue beside for an outcome of that) are checked where they are given. Raises InputError for an unknown
+    name, naming the nearest.
     """
     outcome, category = _parse(name)
-    known = {"market": markets, "cohort": cohorts, "leverage": LEVERAGE_BANDS}.get(outcome.split)
+    people = cohorts_beside if outcome.beside else cohorts
+    known = {"market": markets, "cohort": people, "leverage": LEVERAGE_BANDS}.get(outcome.split)
     if category not in ("", "*") and known is not None and category not in known:
         raise InputError(
             f"outcome {name!r}: no {outcome.split} is called {category!r}; {nearest(category, known) or 'expected ' + ', '.join(known)}"
@@ -77,10 +84,11 @@ def compute(
     passes: dict[object, list[int]] = defaultdict(list)
     for place, column in enumerate(wanted):
         if many.keeps(column.outcome.tables):
-            passes[column.outcome.rows, column.is_split and column.outcome.split].append(place)
+            passes[column.outcome.beside, column.outcome.rows, column.is_split and column.outcome.split].append(place)
     for places in passes.values():
         same = [wanted[place] for place in places]
-        values[places] = _split_values(many, same) if same[0].is_split else _whole_values(many, same)
+        there = _seen_from(many, same[0].outcome)
+        values[places] = _split_values(there, same) if same[0].is_split else _whole_values(there, same)
     found = pl.DataFrame(values.T, schema=[column.name for column in wanted], orient="row").fill_nan(None).insert_column(0, many.runs)
     asked = runs["run"] if isinstance(runs, pl.DataFrame) else runs
     if asked.len() != many.runs.len():
@@ -92,11 +100,17 @@ def _many_runs(tables: Mapping[str, pl.LazyFrame | pl.DataFrame], runs: pl.Serie
     return ManyRuns(tables, runs["run"] if isinstance(runs, pl.DataFrame) else runs)
 
 
+def _seen_from(many: ManyRuns, outcome: Outcome) -> ManyRuns:
+    """The runs with the tables of the venue that an outcome is of."""
+    return many.beside if outcome.beside else many
+
+
 def _parse(name: str) -> tuple[Outcome, str]:
     base, _, category = name.partition(".")
-    if base not in OUTCOMES:
-        raise InputError(f"outcome {name!r} is unknown; {nearest(base, OUTCOMES) or 'they are listed in docs/outcomes.md'}")
-    outcome = OUTCOMES[base]
+    outcome = OUTCOMES.get(base) or PAIR_OUTCOMES.get(base)
+    if outcome is None:
+        guess = nearest(base, OUTCOMES) or nearest(base, PAIR_OUTCOMES)
+        raise InputError(f"outcome {name!r} is unknown; {guess or 'they are listed in docs/outcomes.md'}")
     if category and not outcome.split:
         raise InputError(f"outcome {name!r}: there is one number per run only, expected {base!r}")
     if not category and not outcome.plain:
@@ -108,11 +122,16 @@ def _categories(many: ManyRuns, outcome: Outcome) -> Sequence[str]:
     return LEVERAGE_BANDS if outcome.split == "leverage" else many.categories(outcome.split)
 
 
+def _offered(many: ManyRuns) -> Iterable[Outcome]:
+    """Outcomes that runs of this kind have: those of a second venue only where there is one."""
+    return [*OUTCOMES.values(), *(PAIR_OUTCOMES.values() if many.keeps(["beside_markets"]) else ())]
+
+
 def _columns(many: ManyRuns, names: Iterable[str] | None) -> list[Column]:
     found: dict[Column, None] = {}
     for name in ["-"] if names is None else [names] if isinstance(names, str) else names:
         if name in ("-", "*"):
-            for outcome in OUTCOMES.values():
+            for outcome in _offered(many):
                 if many.keeps(outcome.tables) and not (outcome.detail and name == "-"):
                     found |= dict.fromkeys(_all_columns(many, outcome))
             continue
@@ -127,6 +146,7 @@ def _all_columns(many: ManyRuns, outcome: Outcome) -> list[Column]:
 
 def _suffixed(many: ManyRuns, outcome: Outcome) -> list[Column]:
     """One column per market, cohort or band; none where the table that lists them was not kept."""
+    many = _seen_from(many, outcome)
     listed = not outcome.split or outcome.split == "leverage" or many.keeps([f"{outcome.split}s"])
     return [Column(outcome, category) for category in _categories(many, outcome)] if outcome.split and listed else []
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
 import polars as pl
+
+from abm.venue_pair import BESIDE
 
 Made = TypeVar("Made")
 
@@ -21,6 +24,11 @@ class ManyRuns:
         self.runs = runs.cast(pl.Int32).alias("run").unique(maintain_order=True)
         self._read: dict[str, pl.DataFrame] = {}
         self._made: dict[Callable[[ManyRuns], object], object] = {}
+
+    @functools.cached_property
+    def beside(self) -> ManyRuns:
+        """The same runs, seen from the second of two venues: its tables by the names that the first venue's have."""
+        return ManyRuns({name.removeprefix(BESIDE): self._tables[name] for name in self._tables if name.startswith(BESIDE)}, self.runs)
 
     def keeps(self, names: Iterable[str]) -> bool:
         """Whether all these tables were kept."""

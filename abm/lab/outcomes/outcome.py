@@ -10,6 +10,7 @@ from typing import Literal
 import polars as pl
 
 from abm.lab.outcomes.many_runs import ManyRuns
+from abm.venue_pair import BESIDE
 
 Split = Literal["", "market", "cohort", "leverage"]
 Together = Literal["", "all", "sum", "mean", "largest"]
@@ -56,6 +57,8 @@ class Outcome:
     """Computed only when asked for by name, or with everything."""
     tables: tuple[str, ...] = ()
     """What must have been kept of a run."""
+    beside: bool = False
+    """Whether it is that of the second of two venues: `rows` are then made of that venue's tables."""
 
     @property
     def plain(self) -> bool:
@@ -66,3 +69,11 @@ class Outcome:
     def meaning(self) -> str:
         """The definition, with how the number without suffix comes about."""
         return f"{self.definition}; without a suffix: {TOGETHER[self.together].format(self.split)}" if self.together else self.definition
+
+    @property
+    def on_the_venue_beside(self) -> Outcome:
+        """The same of the second of two venues."""
+        return dataclasses.replace(
+            self, name=f"{BESIDE}{self.name}", definition=f"on the venue beside: {self.definition}",
+            tables=tuple(f"{BESIDE}{name}" for name in self.tables), beside=True,
+        )  # fmt: skip
