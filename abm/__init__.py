@@ -24,6 +24,7 @@ PUBLIC = {
     "abm.agents.vaults": ["ResidentVaults"],
     "abm.agents.whales": ["Whales"],
     "abm.distributions": ["Constant", "Distribution", "LogNormal", "Pareto", "Uniform"],
+    "abm.mechanisms.auction_liquidation": ["AuctionLiquidation", "InsolventAuctionGate"],
     "abm.mechanisms.averaged_mark": [
         "AverageTradeMark",
         "AveragesMedianMark",

@@ -62,7 +62,7 @@ def withdrawals_are_blocked(security_money, insolvent_margin):
 def order_auction_bounds(oracle, side, limit):
     """(first, last) price in USD of the auction of an order; `limit` USD is the trader's own, 0 for none; side +1 buys.
 
-    From the oracle price to 0.5 % worse, no further than the limit; an order with a limit better than the oracle starts 0.5 % better than it.
+    From the oracle price to 0.5 % worse, no further than the limit; a limit better than the oracle is reached from 0.5 % better.
     """
     last = oracle * (1.0 + side * ORDER_AUCTION_BAND)
     if limit <= 0.0:
@@ -82,7 +82,7 @@ def order_auction_price(first, last, duration, elapsed):
 
 @inline
 def filler_reward(taker_fee, fraction, floor, elapsed):
-    """USD to whoever brings the match in: min(fraction of the taker's fee, floor x max(1, slots since the order)^(1/4)) (`math/fees.rs`)."""
+    """USD to whoever brings the match in: min(fraction of the taker's fee, floor x max(1, slots waited)^(1/4)) (`math/fees.rs`)."""
     return min(taker_fee * fraction, floor * math.sqrt(math.sqrt(max(elapsed, 1.0))))
 
 

@@ -14,7 +14,7 @@ from abm.kernels.compiled import inline
 
 @inline
 def scaled_asset_weight(weight, scale_start, deposits, price):
-    """Weight of an asset for initial margin, smaller the more of it is deposited: w x start / value of all deposits beyond `scale_start` USD.
+    """Weight of an asset for initial margin, smaller the more of it is deposited: w x start / value of deposits beyond `scale_start` USD.
 
     A start of 0 switches it off.
     """
@@ -53,7 +53,7 @@ def asset_for_liability(asset, asset_price, asset_multiplier, liability, liabili
 def fund_fee_of_transfer(
     shortage, liability, asset_weight, asset_multiplier, liability_weight, liability_multiplier, liability_price, most
 ):
-    """Fraction of a transferred liability that goes to the insurance fund: min(most, (lw - aw am / lm - shortage / value) / lw), never < 0."""
+    """Fraction of a transferred liability that goes to the fund: min(most, (lw - aw am / lm - shortage / value) / lw), never below 0."""
     value = liability * liability_price
     if value <= 0.0 or liability_weight <= 0.0:
         return 0.0
