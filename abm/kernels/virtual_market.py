@@ -22,6 +22,7 @@ from abm.kernels.curves import (
     curve_margin_ratio,
     curve_price,
     liquidated_share,
+    liquidation_penalty,
     optimal_peg_and_budget,
     owed_on_curve,
     price_in_band,
@@ -274,7 +275,7 @@ def liquidate_on_curve(
         for j in range(positions.shape[1]):
             others = others or (j != k and positions[i, j].lots != 0)
         left = accounts[i].collateral - side * value
-        delta = terms[0].max_fee * value
+        delta, _ = liquidation_penalty(value, terms[0].max_fee)
         if lots == abs(held) and not others:
             # All of the margin is lost, or what is missing is paid by the fund; so nothing is left, not even rounding.
             delta = left if share >= 1.0 else min(delta, left)
