@@ -50,6 +50,7 @@ RULES: dict[str, tuple[str, ...] | str] = {
     "drift.capped_funding": ("DivergenceFunding",),
     "drift.deposit_socialized_fraction": ("AuctionLiquidation", "SocialisedLoss.over=deposits"),
     "drift.ewma_twap": ("DivergenceFunding", "OracleQualityGuard", "DepositOutflowLimit"),
+    "drift.expiry_settlement_price": ("Delisting",),
     "drift.funding_rate": ("DivergenceFunding",),
     "drift.jit_amount": "no venue has a curve beside its book",
     "drift.k_update": ("VirtualAmm.repeg_seconds",),

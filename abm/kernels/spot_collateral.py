@@ -30,20 +30,24 @@ def liability_to_cover_shortage(
 
     Infinite where a transfer frees nothing.
     """
+    if liability_multiplier <= 0.0:
+        return math.inf
     freed = liability_weight - asset_weight * asset_multiplier / liability_multiplier - fund_fee * liability_weight
     return shortage / (liability_price * freed) if freed > 0.0 and liability_price > 0.0 else math.inf
 
 
 @inline
 def liability_for_asset(asset, asset_price, asset_multiplier, liability_price, liability_multiplier):
-    """Coins of the liability that are paid back for `asset` coins of the asset."""
-    return asset * asset_price * liability_multiplier / (liability_price * asset_multiplier)
+    """Coins of the liability that are paid back for `asset` coins of the asset; infinite for one that is worth nothing."""
+    worth = liability_price * asset_multiplier
+    return asset * asset_price * liability_multiplier / worth if worth > 0.0 else math.inf
 
 
 @inline
 def asset_for_liability(asset, asset_price, asset_multiplier, liability, liability_price, liability_multiplier):
     """Coins of the asset for `liability` coins paid back, at most the `asset` there is; all of it if less than one USD would be left."""
-    wanted = liability * liability_price * asset_multiplier / (asset_price * liability_multiplier)
+    worth = asset_price * liability_multiplier
+    wanted = liability * liability_price * asset_multiplier / worth if worth > 0.0 else math.inf
     if wanted >= asset or (asset - wanted) * asset_price < 1.0:
         return asset
     return wanted
@@ -55,7 +59,7 @@ def fund_fee_of_transfer(
 ):
     """Fraction of a transferred liability that goes to the fund: min(most, (lw - aw am / lm - shortage / value) / lw), never below 0."""
     value = liability * liability_price
-    if value <= 0.0 or liability_weight <= 0.0:
+    if value <= 0.0 or liability_weight <= 0.0 or liability_multiplier <= 0.0:
         return 0.0
     room = liability_weight - asset_weight * asset_multiplier / liability_multiplier - shortage / value
     return min(most, max(room, 0.0) / liability_weight)

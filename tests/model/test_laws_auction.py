@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from abm.agents.base import Group
 from abm.agents.keepers import Keepers
 from abm.agents.passive import Holders, SteadyDepth
-from abm.kernels.auction import gate_withdrawals, sell_share
+from abm.kernels.account_auction import gate_withdrawals, sell_share
 from abm.kernels.margin import account_risk
 from abm.mechanisms.auction_liquidation import AuctionLiquidation, InsolventAuctionGate
 from abm.mechanisms.deleveraging import NoDeleveraging, SocialisedLoss
