@@ -30,6 +30,7 @@ PUBLIC = {
     "abm.agents.washers": ["Washers"],
     "abm.agents.whales": ["Whales"],
     "abm.distributions": ["Constant", "Distribution", "LogNormal", "Pareto", "Uniform"],
+    "abm.mechanisms.auction_liquidation": ["AuctionLiquidation", "InsolventAuctionGate"],
     "abm.mechanisms.averaged_mark": [
         "AverageTradeMark",
         "AveragesMedianMark",

@@ -435,6 +435,13 @@ LIQUIDATION_TERMS = np.dtype(
         ("all_markets", "i4"),  # 1: one transaction closes every position of the account; 0: one of them
         ("cancels_orders", "i4"),  # 1: resting orders of the account are cancelled first
         ("taken_by_keeper", "i4"),  # 1: the keeper takes the position at the mark price, and needs the margin for it
+        ("auctioned", "i4"),  # 1: it takes a share of the whole account, for a price that falls with time
+        ("auction_start", "f8"),  # part of its value that a bidder pays at first for a solvent account
+        ("auction_turn", "f8"),  # part that it pays when the fast phase is over
+        ("auction_fast", "f8"),  # seconds of the fast phase
+        ("auction_slow", "f8"),  # seconds of the slow phase, down to nothing
+        ("auction_buffer", "f8"),  # fraction of maintenance margin beyond it that a sale restores
+        ("auction_insolvent", "f8"),  # seconds in which the payout for an insolvent account rises to its shortage of margin
     ],
     align=True,
 )

@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 
 from abm.agents.base import Recruits, Strategy, View
 from abm.distributions import Distribution, LogNormal, Uniform
+from abm.kernels.account_auction import bid_worth
 from abm.kernels.behaviour import take
 from abm.kernels.compiled import inline, kernel
 from abm.kernels.curves import takeover_penalty, takeover_share
 from abm.kernels.margin import is_liquidatable
 from abm.kernels.random import four_uniforms, uniform
-from abm.kernels.transactions import submit_takeover
+from abm.kernels.transactions import submit_bid, submit_takeover
 from abm.parameters import parameter
 from abm.state import NOBODY, REDUCE_ONLY, Table
 
@@ -94,7 +95,8 @@ def decide_keepers(venue, accounts, positions, markets, transactions, members, w
     Expected profit = success share x (reward fraction x what one transaction may close + reward each) - gas. The success share is
     what was won lately over what could have been won, so that crowded keepers stop competing for crumbs. Nobody looks at the book
     first: whether it can take the position is the venue's business. Where the keeper has to take the position over, it does look: expected
-    profit is then its part of the penalty less what selling the position again costs, and its own money limits what it takes.
+    profit is then its part of the penalty less what selling the position again costs, and its own money limits what it takes. In an
+    auction the gain grows as it waits, and whoever is content with less goes first.
     """
     if venue[0].liquidatable == 0:
         return
@@ -147,8 +149,12 @@ def decide_keepers(venue, accounts, positions, markets, transactions, members, w
                 closable /= open_positions
             market = NOBODY
             lots = 0
-            part = cost = 0.0
-            if terms[0].taken_by_keeper != 0:
+            share = part = cost = 0.0
+            if terms[0].auctioned != 0:
+                market, share, closable, part, cost = bid_worth(venue, accounts, positions, markets, terms, i, target, room)
+                if market == NOBODY or (members[j].stride != 0 and open_positions > 1):
+                    continue
+            elif terms[0].taken_by_keeper != 0:
                 market, lots, part, cost = takeover_target(accounts, positions, markets, terms, i, target, room)
                 if market == NOBODY:
                     continue
@@ -160,7 +166,10 @@ def decide_keepers(venue, accounts, positions, markets, transactions, members, w
             if not pays and not (worth_trying and uniform(key, block, j, 1) < CURIOSITY):
                 continue
             account = i if market == NOBODY else i + market * members[j].stride
-            submit_takeover(venue, transactions, account, target, market, lots, gas, members[j].latency)
+            if terms[0].auctioned != 0:
+                submit_bid(venue, transactions, account, target, share, gas, members[j].latency)
+            else:
+                submit_takeover(venue, transactions, account, target, market, lots, gas, members[j].latency)
             room -= closable
             sent += 1
             hoped += reward
@@ -185,7 +194,8 @@ class Keepers(Strategy):
     """Liquidation bots, paid by the venue's enforcement rule; where the protocol liquidates by itself they earn nothing.
 
     Where the liquidator has to take the position over, they do so with their own money, up to `leverage` times their equity, for their part
-    of the penalty, and sell it on the venue when they next look, no further than `reach` beyond its best price.
+    of the penalty or, in an auction, once the account is cheap enough to sell it again at a profit; and they sell it on the venue when
+    they next look, no further than `reach` beyond its best price.
     """
 
     scan_seconds: Distribution | float = parameter(LogNormal(median=2.0, sigma=0.5), unit="seconds between scans, mean", least=0.0)

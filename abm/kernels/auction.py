@@ -22,7 +22,6 @@ from abm.kernels.clearing import (
     order_limit,
     outside_band,
     remember_portion,
-    settle_rounding,
 )
 from abm.kernels.compiled import inline, kernel
 from abm.kernels.execution import (
@@ -31,6 +30,7 @@ from abm.kernels.execution import (
     notional_at_mark,
     record_liquidation,
     reward_keeper,
+    settle_rounding,
     start_limits,
 )
 from abm.kernels.liquidation import allowance_left, fund_can_cover

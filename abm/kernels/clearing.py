@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 
+from abm.kernels.account_auction import hand_to_keeper
 from abm.kernels.book import end_order, remove_order, rest_order, would_be_collateralised
 from abm.kernels.compiled import inline, kernel
 from abm.kernels.execution import (
@@ -18,6 +19,7 @@ from abm.kernels.execution import (
     notional_at_mark,
     record_liquidation,
     reward_keeper,
+    settle_rounding,
     start_limits,
 )
 from abm.kernels.liquidation import (
@@ -28,7 +30,6 @@ from abm.kernels.liquidation import (
     fund_delta,
     liquidation_size,
 )
-from abm.kernels.liquidator import take_position
 from abm.kernels.margin import (
     account_risk,
     is_liquidatable,
@@ -90,23 +91,6 @@ from abm.state import (
 )
 
 MOST_LOTS = 1 << 44  # of one order: times the highest tick it still fits into 63 bits
-
-
-@inline
-def settle_rounding(accounts, positions, funds, fund, i, value):
-    """Moves what rounding left in an account that a close of `value` USD at its bankruptcy price has emptied into the fund.
-
-    Without it an account could stay below zero for ever by a fraction of a millionth and keep withdrawals blocked.
-    """
-    dust = accounts[i].collateral
-    if dust == 0.0 or abs(dust) > 1e-9 * value:
-        return
-    for k in range(positions.shape[1]):
-        if positions[i, k].lots != 0:
-            return
-    accounts[i].collateral = 0.0
-    accounts[i].liquidation -= dust
-    funds[fund].balance += dust
 
 
 @inline
@@ -675,9 +659,9 @@ def clear_transactions(
                     cancel_resting(
                         venue, accounts, markets, levels, bitmap, orders, expiry, ended_orders, target, NOBODY, LIQUIDATED, LIQUIDATE
                     )
-                result = take_position(
+                result = hand_to_keeper(
                     venue, accounts, positions, markets, margin_tiers, funds, liquidations, terms, target, i, k, left,
-                    transactions[t].submitted, transactions[t].fee, key,
+                    transactions[t].amount, transactions[t].submitted, transactions[t].fee, key,
                 )  # fmt: skip
             else:
                 result = liquidate(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 
+from abm.kernels.account_auction import hand_to_keeper
 from abm.kernels.book import rest_order
 from abm.kernels.clearing import carry_out_anywhere, finish_transaction, keep_pending
 from abm.kernels.compiled import inline, kernel
 from abm.kernels.house import withdraw_quotes
-from abm.kernels.liquidator import take_position
 from abm.kernels.margin import account_risk, is_liquidatable
 from abm.kernels.range_inventory import (
     add_range,
@@ -120,9 +120,9 @@ def clear_in_ranges(
                     if is_liquidatable(equity, maintenance):
                         remove_ranges(accounts, positions, markets, funds, pools, edges, ranges, counts, target, NOBODY, NOBODY)
                 if liquidation_terms[0].taken_by_keeper != 0:
-                    result = take_position(
+                    result = hand_to_keeper(
                         venue, accounts, positions, markets, margin_tiers, funds, liquidations, liquidation_terms, target, i, k, left,
-                        transactions[t].submitted, transactions[t].fee, key,
+                        transactions[t].amount, transactions[t].submitted, transactions[t].fee, key,
                     )  # fmt: skip
                 else:
                     result = liquidate_in_ranges(

@@ -207,3 +207,10 @@ def takeover_penalty(notional, ratio, account_value):
     """(penalty, the liquidator's part) in USD: half each for liquidator and fund, all to the liquidator below zero (Perp v2)."""
     penalty = abs(notional) * ratio
     return penalty, penalty if account_value < 0.0 else 0.5 * penalty
+
+
+@inline
+def jit_amount(amount, intensity, inventory):
+    """Coins of a match between traders that the curve takes part in: intensity (fraction) of it, at most its inventory (Drift v2
+    `math/amm_jit.rs`: it never turns its inventory round)."""
+    return min(amount * intensity, abs(inventory))

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from abm.kernels.clearing import settle_rounding
+from abm.kernels.account_auction import socialise_over_deposits
 from abm.kernels.compiled import inline, kernel
-from abm.kernels.execution import may_change
+from abm.kernels.execution import may_change, settle_rounding
 from abm.kernels.liquidation import bankruptcy_price
 from abm.kernels.margin import account_risk, account_risk_after, open_interest_change, position_margin, transition_result
 from abm.kernels.random import uniform
@@ -298,10 +298,11 @@ def socialised_loss_per_base(loss, longs, shorts):
 
 
 @kernel
-def socialise_losses(venue, accounts, positions, markets, margin_tiers, liquidations, attempts):
+def socialise_losses(venue, accounts, positions, markets, margin_tiers, liquidations, over_deposits, attempts):
     """For up to `attempts` positions: brings the account back to zero with money from every other position of the market.
 
     Each trader pays in proportion to size, long or short, winner or loser; the position itself stays open and can be liquidated again.
+    With `over_deposits` everybody with money on the venue pays, in proportion to it.
     """
     if venue[0].liquidatable == 0:
         return
@@ -316,6 +317,9 @@ def socialise_losses(venue, accounts, positions, markets, margin_tiers, liquidat
             return
         attempts -= 1
         equity, _, _ = account_risk(accounts, positions, markets, margin_tiers, i)
+        if over_deposits:
+            socialise_over_deposits(accounts, positions, i, -equity)
+            continue
         longs = 0.0
         shorts = 0.0
         for j in range(accounts.shape[0]):

@@ -115,3 +115,20 @@ def notional_at_mark(positions, markets, i):
     for j in range(positions.shape[1]):
         total += abs(positions[i, j].lots) * markets[j].lot * markets[j].mark
     return total
+
+
+@inline
+def settle_rounding(accounts, positions, funds, fund, i, value):
+    """Moves what rounding left in an account that a close of `value` USD at its bankruptcy price has emptied into the fund.
+
+    Without it an account could stay below zero for ever by a fraction of a millionth and keep withdrawals blocked.
+    """
+    dust = accounts[i].collateral
+    if dust == 0.0 or abs(dust) > 1e-9 * value:
+        return
+    for k in range(positions.shape[1]):
+        if positions[i, k].lots != 0:
+            return
+    accounts[i].collateral = 0.0
+    accounts[i].liquidation -= dust
+    funds[fund].balance += dust

@@ -10,6 +10,7 @@ import math
 
 import numpy as np
 
+from abm.kernels.account_auction import hand_to_keeper
 from abm.kernels.book import rest_order
 from abm.kernels.clearing import carry_out_anywhere, finish_transaction, keep_pending
 from abm.kernels.compiled import inline, kernel
@@ -24,7 +25,6 @@ from abm.kernels.execution import (
 )
 from abm.kernels.house import interest_after, settle_with_house, withdraw_quotes
 from abm.kernels.liquidation import allowance_left, bankruptcy_price, liquidation_size
-from abm.kernels.liquidator import take_position
 from abm.kernels.margin import account_risk, is_liquidatable, position_margin
 from abm.kernels.pools import (
     borrowing_rate,
@@ -469,9 +469,9 @@ def clear_in_pools(
             if target < 0 or target >= accounts.shape[0]:
                 result = OUT_OF_RANGE
             elif liquidation_terms[0].taken_by_keeper != 0:
-                result = take_position(
+                result = hand_to_keeper(
                     venue, accounts, positions, markets, margin_tiers, funds, liquidations, liquidation_terms, target, i, k, left,
-                    transactions[t].submitted, transactions[t].fee, key,
+                    transactions[t].amount, transactions[t].submitted, transactions[t].fee, key,
                 )  # fmt: skip
             else:
                 result = liquidate_in_pool(

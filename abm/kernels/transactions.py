@@ -85,6 +85,12 @@ def submit_takeover(venue, transactions, keeper, target, k, lots, fee, latency):
 
 
 @inline
+def submit_bid(venue, transactions, keeper, target, share, fee, latency):
+    """Bids for up to a share of `target`, which is under auction, at `fee` USD of gas."""
+    submit(venue, transactions, LIQUIDATE, keeper, NOBODY, 0, 0, target, 0, 0, NEVER, 0, share, fee, latency)
+
+
+@inline
 def submit_add_range(venue, transactions, i, k, low, high, amount, latency):
     """Provides liquidity worth `amount` USD between two prices, in ticks of market k."""
     submit(venue, transactions, ADD_RANGE, i, k, 0, 0, NOBODY, low, 0, NEVER, high, amount, 0.0, latency)

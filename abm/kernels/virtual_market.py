@@ -10,6 +10,7 @@ import math
 
 import numpy as np
 
+from abm.kernels.account_auction import hand_to_keeper
 from abm.kernels.book import rest_order
 from abm.kernels.clearing import carry_out_anywhere, finish_transaction, keep_pending
 from abm.kernels.compiled import inline, kernel
@@ -21,6 +22,7 @@ from abm.kernels.curves import (
     curve_margin_ratio,
     curve_price,
     liquidated_share,
+    liquidation_penalty,
     optimal_peg_and_budget,
     owed_on_curve,
     price_in_band,
@@ -40,7 +42,6 @@ from abm.kernels.execution import (
 )
 from abm.kernels.house import interest_after, pay_fund, settle_with_house, withdraw_quotes
 from abm.kernels.liquidation import allowance_left, bankruptcy_price, fund_can_cover, liquidation_size
-from abm.kernels.liquidator import take_position
 from abm.kernels.margin import account_risk, is_liquidatable, position_margin
 from abm.state import (
     ACTIVE,
@@ -274,7 +275,7 @@ def liquidate_on_curve(
         for j in range(positions.shape[1]):
             others = others or (j != k and positions[i, j].lots != 0)
         left = accounts[i].collateral - side * value
-        delta = terms[0].max_fee * value
+        delta, _ = liquidation_penalty(value, terms[0].max_fee)
         if lots == abs(held) and not others:
             # All of the margin is lost, or what is missing is paid by the fund; so nothing is left, not even rounding.
             delta = left if share >= 1.0 else min(delta, left)
@@ -422,9 +423,9 @@ def clear_on_curves(
             if target < 0 or target >= accounts.shape[0]:
                 result = OUT_OF_RANGE
             elif liquidation_terms[0].taken_by_keeper != 0:
-                result = take_position(
+                result = hand_to_keeper(
                     venue, accounts, positions, markets, margin_tiers, funds, liquidations, liquidation_terms, target, i, k, left,
-                    transactions[t].submitted, transactions[t].fee, key,
+                    transactions[t].amount, transactions[t].submitted, transactions[t].fee, key,
                 )  # fmt: skip
             else:
                 result = liquidate_on_curve(

@@ -116,16 +116,22 @@ class ProRataDeleveraging(Deleveraging):
 @dataclass(frozen=True, kw_only=True)
 class SocialisedLoss(Deleveraging):
     """Nobody's position is touched: every other position of the market pays for the hole in proportion to its size (Drift v2's last
-    resort). The bankrupt position stays open at zero equity and is liquidated further; if prices fall on, everybody pays again."""
+    resort). The bankrupt position stays open at zero equity and is liquidated further; if prices fall on, everybody pays again.
 
+    `over` "deposits": everybody with money on the venue pays in proportion to it, as for loans on Drift and on Derive; money is collateral
+    and cost basis of positions, so that a position's value counts for neither side.
+    """
+
+    over: Literal["positions", "deposits"] = parameter("positions", unit="name")
     attempts_per_block: int = parameter(1_000, unit="positions per block", least=1, most=1_000_000)
 
     def absorb(self, state: State, memory: Any) -> None:
         if not state.somebody_to_liquidate:
             return
         socialise_losses(
-            state.venue, state.accounts, state.positions, state.markets, state.margin_tiers, state.liquidations, self.attempts_per_block
-        )
+            state.venue, state.accounts, state.positions, state.markets, state.margin_tiers, state.liquidations,
+            self.over == "deposits", self.attempts_per_block,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,10 +18,11 @@ from abm.state import Capacity
 SECONDS = 1200
 PRICES = (60_000.0, 3_000.0, 150.0)
 VAULT = 3  # number of the vault's cohort
+KEEPERS = {"derive": 50_000.0}  # USD each, where they have to take positions over; elsewhere 100
 BOOKS = sorted(name for name, make in abm.PRESETS.items() if isinstance(make().clearing, abm.ContinuousBook))
 
 
-def flash_crash(venue: Venue, seed: int = 1) -> PerpModel:
+def flash_crash(venue: Venue, seed: int = 1, keepers: float = 100.0) -> PerpModel:
     """Levered longs under both kinds of margin, makers, takers, a resident vault, keepers; the fall begins after five minutes."""
     world = abm.Diffusion(initial_price=PRICES, crashes=(abm.Crash(start=300.0, duration=500.0, depth=0.2),))
     population = [
@@ -29,7 +30,7 @@ def flash_crash(venue: Venue, seed: int = 1) -> PerpModel:
         abm.Group(name="takers", strategy=abm.Takers(idle_seconds=120.0), members=150, capital=5_000.0),
         abm.Group(name="longs", strategy=Holders(leverage=Uniform(low=4.0, high=9.0)), members=60, capital=8_000.0),
         abm.Group(name="vault", strategy=abm.ResidentVaults(), members=1, capital=400_000.0),
-        abm.Group(name="keepers", strategy=abm.Keepers(scan_seconds=5.0), members=2, capital=100.0),
+        abm.Group(name="keepers", strategy=abm.Keepers(scan_seconds=5.0), members=2, capital=keepers),
     ]
     capacity = Capacity(orders=1 << 14, conditionals=1 << 10, transactions=1 << 14, records=1 << 16)
     return PerpModel(venue, world, population, blocks=SECONDS, seed=seed, check=True, capacity=capacity)
@@ -39,7 +40,7 @@ def flash_crash(venue: Venue, seed: int = 1) -> PerpModel:
 @pytest.mark.parametrize("name", BOOKS)
 def test_a_preset_carries_a_crash(name: str) -> None:
     venue = abm.PRESETS[name]()
-    frames = flash_crash(venue).run().frames()
+    frames = flash_crash(venue, keepers=KEEPERS.get(name, 100.0)).run().frames()
     assert frames["fills"].height > 100
     closed = frames["liquidations"].filter(pl.col("result").is_in(["filled", "no_liquidity", "fund_exhausted", "taken_over"]))
     assert closed.filter(pl.col("size") > 0.0).height > 10

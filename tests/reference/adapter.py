@@ -6,6 +6,7 @@ An adapter renames and scales: it builds the tables the function reads, calls it
 from __future__ import annotations
 
 import amm_rows
+import auction_rows
 import book_venue_rows
 import funding_rows
 import liquidation_rows
@@ -17,23 +18,36 @@ from rows import Adapter
 ADAPTERS: dict[str, Adapter] = {
     "cex.adl_rank": liquidation_rows.rank_by_profit_and_leverage,
     "cex.funding_rate": funding_rows.clamped_funding_rate,
+    "derive.auction_discount": auction_rows.auction_discount,
     "derive.funding_payment": book_venue_rows.hourly_payment,
     "derive.funding_rate_per_hour": book_venue_rows.convergence_rate,
+    "derive.insolvent_auction_payout": auction_rows.insolvent_payout,
+    "derive.solvent_auction": auction_rows.solvent_auction,
+    "derive.solvent_bid_cash": auction_rows.solvent_bid_cash,
+    "derive.withdraw_blocked": auction_rows.withdraw_blocked,
     "drift.affordable_repeg": amm_rows.affordable_repeg,
     "drift.amm_price": amm_rows.amm_price,
     "drift.amm_terminal_price": amm_rows.terminal_price,
+    "drift.asset_for_liability": auction_rows.asset_for_liability,
     "drift.asset_weight": book_venue_rows.asset_weight,
+    "drift.auction_bounds": auction_rows.order_auction_bounds,
+    "drift.auction_price": auction_rows.order_auction_price,
     "drift.base_to_cover_shortage": book_venue_rows.coins_to_cover_shortage,
     "drift.budgeted_k_scale": amm_rows.budgeted_k_scale,
     "drift.capped_funding": book_venue_rows.capped_rates,
+    "drift.deposit_socialized_fraction": auction_rows.deposit_loss,
     "drift.ewma_twap": book_venue_rows.blended_average,
     "drift.expiry_settlement_price": pool_rows.expiry_settlement_price,
     "drift.funding_rate": book_venue_rows.divergence_rate,
+    "drift.jit_amount": auction_rows.jit_amount,
     "drift.k_update": amm_rows.k_update,
     "drift.last_funding_basis": book_venue_rows.funding_basis,
+    "drift.liability_implied_by_asset": auction_rows.liability_for_asset,
+    "drift.liability_transfer_to_cover_shortage": auction_rows.liability_to_cover_shortage,
     "drift.liability_weight": book_venue_rows.liability_weight,
     "drift.liquidation_fee_ramp": book_venue_rows.ramped_fee,
     "drift.margin_ratio": book_venue_rows.margin_ratio,
+    "drift.match_fees": auction_rows.match_fees,
     "drift.max_funding_divergence": book_venue_rows.largest_divergence,
     "drift.max_pct_to_liquidate": book_venue_rows.coverable_share,
     "drift.normalise_oracle_price": book_venue_rows.pulled_price,
@@ -44,7 +58,9 @@ ADAPTERS: dict[str, Adapter] = {
     "drift.perp_margin_and_pnl": book_venue_rows.perp_margin_and_profit,
     "drift.repeg_cost": amm_rows.repeg_cost,
     "drift.sanitized_twap_series": book_venue_rows.sanitised_averages,
+    "drift.scaled_initial_asset_weight": auction_rows.scaled_asset_weight,
     "drift.socialized_loss_per_base": book_venue_rows.socialised_loss,
+    "drift.spot_if_fee": auction_rows.fund_fee_of_transfer,
     "drift.trigger_price": book_venue_rows.trigger_price,
     "drift.trigger_price_clamp": book_venue_rows.trigger_price_clamp,
     "dydx.bankruptcy_quote_delta": liquidation_rows.bankruptcy_quote_delta,
