@@ -106,7 +106,12 @@ def test_straddles_cost_their_markup(markup):
 def test_a_spot_hedge_offsets_a_position_to_the_coin():
     venue = plain_venue(listing(), listing("ETH"))
     holders = Group(
-        name="holders", strategy=OnePerMarket(leverage=3.0), members=2, capital=1000.0, hedge=SpotHedge(band=0.0, look_seconds=0.0)
+        name="holders",
+        strategy=OnePerMarket(leverage=3.0),
+        members=2,
+        capital=1000.0,
+        latency=1.0,
+        hedge=SpotHedge(band=0.0, look_seconds=0.0),
     )
     model = run(plain_diffusion(), [makers(SteadyDepth(density=1e6, reach=0.03, levels=10)), holders], 60, venue=venue)
     held = model.state.positions["lots"][1:] * model.state.markets["lot"]
