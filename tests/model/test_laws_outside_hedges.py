@@ -17,6 +17,7 @@ from abm.mechanisms.presets import PRESETS
 from abm.model import PerpModel
 from abm.parameters import ParameterError
 from abm.testing.comparison import changed_fields, tables_of
+from abm.venue_pair import VenuePair
 from abm.worlds.diffusion import Diffusion
 from abm.worlds.options import OptionMarket
 from abm.worlds.spot import Spot
@@ -189,6 +190,19 @@ def test_the_same_seed_gives_the_same_bytes_and_no_hedge_changes_nothing_on_the_
     assert all(first[name].equals(second[name], null_equal=True) for name in first)
     assert first["fills"].equals(without["fills"])  # the outside market is infinitely deep here: a hedge is nobody's business
     assert not first["cohorts"].equals(without["cohorts"])
+
+
+def test_beside_each_other_both_venues_have_their_hedges():
+    def owners(name):
+        return [Group(name=name, strategy=OWNERS, members=2, capital=1000.0, hedge=OptionHedge(expiry_seconds=20.0, look_seconds=0.0))]
+
+    venue = plain_venue()
+    world = path(*[1000.0] * 10, *[900.0] * 20)
+    pair = VenuePair((venue, venue), world, (owners("here"), owners("there")), blocks=22, spot=FREE, check=True, recording=EVERY_BLOCK)
+    for model, name in zip(pair.run().models, ("here", "there"), strict=True):
+        assert (model.state.options["strike"] == 1000.0).all()
+        assert (model.state.outside["size"] == 1.0).all()
+        assert outside(model, name)[-1] == pytest.approx(0.0, abs=1e-9)
 
 
 def test_a_form_that_is_unknown_is_refused():
