@@ -12,12 +12,13 @@ __version__ = "0.1.0"
 
 PUBLIC = {
     "abm.agents.arbitrageurs": ["Arbitrageurs"],
-    "abm.agents.base": ["Cohort", "Group", "Strategy", "Trader", "View"],
+    "abm.agents.base": ["Cohort", "Group", "Hedge", "NoHedge", "Strategy", "Trader", "View"],
     "abm.agents.cross_venue": ["CrossVenueArbitrageurs"],
     "abm.agents.hedgers": ["Hedgers"],
     "abm.agents.keepers": ["Keepers"],
     "abm.agents.liquidity_providers": ["LiquidityProviders"],
     "abm.agents.oracle_pumpers": ["OraclePumpers"],
+    "abm.agents.outside_hedges": ["OptionHedge", "SpotHedge"],
     "abm.agents.passive": ["FixedSlippage", "Holders", "SteadyDepth", "ZeroIntelligence"],
     "abm.agents.pool_providers": ["PoolProviders"],
     "abm.agents.pyramiders": ["Pyramiders"],
@@ -86,6 +87,7 @@ PUBLIC = {
     "abm.worlds.crash": ["Crash"],
     "abm.worlds.diffusion": ["Diffusion"],
     "abm.worlds.gas": ["Gas"],
+    "abm.worlds.options": ["OptionMarket"],
     "abm.worlds.replay": ["Replay"],
     "abm.worlds.spot": ["Spot"],
     "abm.worlds.waypoints": ["Waypoints"],

@@ -13,6 +13,7 @@ from abm.agents.base import Cohort, Group, enlist, open_accounts
 from abm.invariants import check_invariants
 from abm.kernels.assessment import open_block
 from abm.kernels.halts import discard_paused
+from abm.kernels.options import trade_options
 from abm.kernels.spot import move_shared_world, move_world
 from abm.mechanisms.calendar import Calendar
 from abm.mechanisms.venue import Venue
@@ -94,6 +95,7 @@ class PerpModel(mesa.Model):
             recruits = enlist(self.state, group, number, row, seed)
             self.cohorts.append(Cohort(self, group, number, recruits))
             row += group.accounts(n_markets)
+        self._options = len(self.state.options) > 0
         self._next_spare = row
         self._scripted: list[Any] = []
         self.recorder = Recorder(self.state, recording, names, blocks)
@@ -120,6 +122,7 @@ class PerpModel(mesa.Model):
         state.markets["volatility"] = self._stretch.volatility[0]
         self._impact = np.zeros(state.n_markets)
         self._spot_terms = spot.terms(state.n_markets, venue.seconds_per_block)
+        self._option_terms = spot.options.terms(venue.seconds_per_block)
         for field in ("variance_now", "variance_usual"):
             state.markets[field] = self._stretch.volatility[0] ** 2
         self._gas = gas.terms()
@@ -223,6 +226,8 @@ class PerpModel(mesa.Model):
             state.venue, state.markets, state.outside, state.spot_orders, self._stretch.prices, self._stretch.volatility, row,
             self._impact, self._spot_terms, self._gas,
         )  # fmt: skip
+        if self._options:
+            self._trade_options()
 
     def move_shared_world(self, beside: PerpModel) -> None:
         """As `move_world`, for this venue and the one beside it, whose outside orders meet in one market: this model's."""
@@ -234,6 +239,14 @@ class PerpModel(mesa.Model):
             state.venue, state.markets, state.outside, state.spot_orders, other.venue, other.markets, other.outside, other.spot_orders,
             self._stretch.prices, self._stretch.volatility, row, self._impact, self._spot_terms, self._gas,
         )  # fmt: skip
+        for model in (self, beside):
+            if model._options:
+                model._trade_options()
+
+    def _trade_options(self) -> None:
+        """Options outside are paid out, bought and valued at the prices of this block."""
+        state = self.state
+        trade_options(state.venue, state.markets, state.outside, state.options, self._option_terms)
 
     def _look_for_halt(self) -> None:
         """Whether the chain stands still, or its oracle does, in this block."""

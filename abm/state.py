@@ -175,6 +175,23 @@ OUTSIDE = np.dtype(
         ("size", "f8"),  # coins held outside the venue: a hedge, or the exposure that a hedger wants to be rid of
         ("cash", "f8"),  # USD received less paid for them, financing and fees included
         ("endowment", "f8"),  # USD that coins were worth which were there from the start
+        ("options", "f8"),  # USD that options are worth
+    ],
+    align=True,
+)
+
+OPTION = np.dtype(
+    [
+        ("account", "i8"),  # holder
+        ("market", "i8"),
+        ("puts", "f8"),  # coins that may be sold at the strike price
+        ("calls", "f8"),  # coins that may be bought at it
+        ("strike", "f8"),  # USD
+        ("expires", "i8"),  # block in which it pays
+        ("wanted_puts", "f8"),  # of the order that is carried out in the next block
+        ("wanted_calls", "f8"),
+        ("moneyness", "f8"),  # strike over the index of that block
+        ("lifetime", "i8"),  # blocks until what is ordered expires; 0 = nothing is ordered
     ],
     align=True,
 )
@@ -595,6 +612,7 @@ class State:
         "accounts",
         "positions",
         "outside",
+        "options",
         "markets",
         "margin_tiers",
         "funds",
@@ -648,6 +666,7 @@ class State:
         self.positions: Table = empty_table((n_accounts, n_markets), POSITION)
         self.positions["liquidated_block"] = NOT_YET
         self.outside: Table = empty_table((n_accounts, n_markets), OUTSIDE)
+        self.options: Table = empty_table(0, OPTION)  # rows are added for those who hedge with options
         self.markets: Table = empty_table(n_markets, MARKET)
         self.markets["ticks"] = ticks
         self.markets["best_ask"] = ticks

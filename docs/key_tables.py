@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from abm.agents.base import Group, Strategy
+from abm.agents.base import Group, Hedge, Strategy
 from abm.distributions import Distribution
 from abm.lab.config import Run
 from abm.lab.kinds import kinds
@@ -26,6 +26,7 @@ from abm.recorder import Recording
 from abm.worlds.crash import Crash
 from abm.worlds.diffusion import Diffusion
 from abm.worlds.gas import Gas
+from abm.worlds.options import OptionMarket
 from abm.worlds.spot import Spot
 from abm.worlds.waypoints import Waypoints
 
@@ -55,7 +56,8 @@ TABLES: dict[str, tuple[type[Parameters], tuple[str, ...]]] = {
     "crash": (Crash, ()),
     "replay": (RecordedBars, ()),
     "waypoints": (Waypoints, ()),
-    "spot": (Spot, ()),
+    "spot": (Spot, ("options",)),
+    "options": (OptionMarket, ()),
     "gas": (Gas, ()),
     "group": (Group, ("name", "strategy")),
 }
@@ -76,6 +78,8 @@ def section(name: str) -> str:
         return "".join(family(f"`[venue.{key}]`", cls) for key, cls in RULES.items())
     if name == "strategies":
         return "".join(kind("####", known, cls) for known, cls in built_in(Strategy).items())
+    if name == "hedges":
+        return "".join(kind("####", known, cls) for known, cls in built_in(Hedge).items())
     if name == "distributions":
         return "".join(kind("####", known, cls) for known, cls in built_in(Distribution).items())
     raise KeyError(f"no table is called {name!r}")

@@ -178,6 +178,27 @@ class Strategy(Parameters, ABC):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Hedge(Parameters, ABC):
+    """What the members of a group do outside the venue about what they hold on it, whatever their strategy."""
+
+    def init(self, recruits: Recruits) -> Any:
+        """What must be remembered, made once at the start of a run, after the strategy's."""
+        return None
+
+    @abstractmethod
+    def decide(self, view: View, memory: Any) -> None:
+        """Called once a block, after the strategy; sends orders to the outside market and changes nothing else but its memory."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoHedge(Hedge):
+    """Nothing."""
+
+    def decide(self, view: View, memory: None) -> None:
+        """Never called."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Group(Parameters):
     """A cohort to be: how many members, with what means, following which strategy."""
 
@@ -188,6 +209,7 @@ class Group(Parameters):
     leverage_limit: Distribution | float = parameter(0.0, unit="times equity", least=0.0, about="0: as much as the venue allows")
     latency: Distribution | float = parameter(0.0, unit="blocks", least=0.0)
     margin: Literal["cross", "isolated"] = parameter("cross", unit="name")
+    hedge: Hedge = parameter(NoHedge(), unit="", about="outside the venue, of what its members hold on it")
 
     def accounts(self, n_markets: int) -> int:
         """Account rows the group needs: one per trader, or one per trader and market under isolated margin."""
@@ -208,10 +230,14 @@ class Cohort(mesa.Agent):
         self.state = recruits.state
         self.view = View(recruits.state, recruits)
         self.memory = group.strategy.init(recruits)
+        self.hedge = None if isinstance(group.hedge, NoHedge) else group.hedge
+        self.hedge_memory = group.hedge.init(recruits)
 
     def step(self) -> None:
         """Everybody in the cohort decides."""
         self.group.strategy.decide(self.view, self.memory)
+        if self.hedge is not None:
+            self.hedge.decide(self.view, self.hedge_memory)
 
     @property
     def equity(self) -> float:

@@ -114,7 +114,9 @@ def observe_cohorts(venue, accounts, positions, outside, markets, pools, shares,
             rewards += accounts[i].rewards
             below_maintenance += is_liquidatable(accounts[i].equity, accounts[i].maintenance_margin)
             for k in range(markets.shape[0]):
-                outside_wealth += outside[i, k].cash + outside[i, k].size * markets[k].index - outside[i, k].endowment
+                outside_wealth += (
+                    outside[i, k].cash + outside[i, k].size * markets[k].index + outside[i, k].options - outside[i, k].endowment
+                )
                 if pools[k].shares > 0.0:
                     outside_wealth += pool_profit(accounts, markets, pools, shares, i, k)
                 lots = positions[i, k].lots

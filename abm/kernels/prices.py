@@ -42,6 +42,7 @@ DIFFUSING_MARKET = np.dtype(
         ("initial_price", np.float64),  # USD
         ("volatility", np.float64),  # fraction per square root of a block, root mean square
         ("drift", np.float64),  # fraction per block
+        ("kept", np.float64),  # share of the distance from the initial price that is left after a block
         ("correlation", np.float64),  # share of the variance that comes from the common draw, at calm volatility
         ("correlation_in_stress", np.float64),  # the same where volatility is far above calm
         ("jump_scale", np.float64),  # fraction
@@ -193,7 +194,7 @@ def diffuse(law, markets, factors, crashes, depths, levels, states, first_block,
                 move = here.drift + sigma * draw + leap
                 if rules.form == GEOMETRIC:
                     move -= 0.5 * sigma * sigma
-                levels[market] += move
+                levels[market] = here.kept * levels[market] + move
             base = math.exp(levels[market]) if rules.form == GEOMETRIC else 1.0 + levels[market]
             fallen = 1.0
             for row in range(crashes.shape[0]):

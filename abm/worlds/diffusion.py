@@ -56,6 +56,9 @@ class Diffusion(World):
         S_i    = S0_i exp(sum of moves)        arithmetic: S0_i (1 + sum of moves), without the term v^2 / 2
         v_i    = volatility_i exp(sum over factors of deviation (sqrt(w) X + sqrt(1 - w) X_i) - variance)
 
+    With `reversion` the sum of moves is multiplied by exp(-reversion h) before each new one (Ornstein and Uhlenbeck, exact at the ends
+    of blocks): of constant volatility and without jumps its standard deviation tends to volatility / sqrt(2 reversion).
+
     X (common) and X_i are Ornstein-Uhlenbeck processes of unit variance, w is `volatility_common_share`; `variance`,
     the sum of squared deviations, makes `volatility` the root mean square of v. The correlation of a pair is
     sqrt(c_i c_j): a single number is that of all pairs. c = stress - (stress - calm) / u^2, where u >= 1 is the common
@@ -77,6 +80,7 @@ class Diffusion(World):
     initial_price: float | tuple[float, ...] = parameter((60_000.0, 3_000.0, 150.0), unit="USD", least=1e-12, most=1e15)
     volatility: float | tuple[float, ...] = parameter((0.50, 0.65, 0.90), unit="per square root of a year", least=0.0, most=50.0)
     drift: float | tuple[float, ...] = parameter(0.0, unit="per year", least=-1000.0, most=1000.0)
+    reversion: float | tuple[float, ...] = parameter(0.0, unit="per day", least=0.0, most=1e6, about="pull towards the initial price")
     correlation: float | tuple[float, ...] = parameter(
         (0.63, 0.63, 0.27), unit="correlation of pairs, in calm markets", least=0.0, most=1.0
     )
@@ -192,6 +196,7 @@ class Diffusion(World):
             markets[name] = column(name)
         markets.volatility = column("volatility") * math.sqrt(block_years)
         markets.drift = column("drift") * block_years
+        markets.kept = np.exp(-column("reversion") * block_years * SECONDS_PER_YEAR / SECONDS_PER_DAY)
         return markets
 
     def _factors(self, seconds_per_block: float) -> np.recarray:

@@ -9,6 +9,7 @@ import numpy as np
 
 from abm.parameters import Parameters, parameter, per_market
 from abm.state import Table, empty_table
+from abm.worlds.options import OptionMarket
 
 YEAR_SECONDS = 365.0 * 86_400.0
 FINANCING_SECONDS = 3600.0
@@ -41,6 +42,7 @@ class Spot(Parameters):
     financing_rate: float = parameter(0.06, unit="fraction per year", least=0.0, most=10.0, about="on borrowed cash and coins")
     volatility_seconds: float = parameter(300.0, unit="seconds", least=1e-3, about="half-life of the short volatility estimate")
     usual_volatility_seconds: float = parameter(21_600.0, unit="seconds", least=1e-3, about="half-life of the long one")
+    options: OptionMarket = parameter(OptionMarket(), unit="", about="what options on the index cost")
 
     def terms(self, n_markets: int, seconds_per_block: float) -> Table:
         """One record of SPOT_TERMS per market."""
