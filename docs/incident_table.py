@@ -92,7 +92,8 @@ def row(name: str, stored: StoredSweep) -> str:
     found = loss(runs, incident, AS_IT_WAS)
     cells = (
         incident.what, f"{_millions(incident.historical)} ({incident.about})", _millions(found),
-        f"{found / incident.historical - 1.0:+.0%}", "figures" if incident.determined else "chosen", incident.rule, f"{removed(runs, incident):.0%}",
+        f"{found / incident.historical - 1.0:+.0%}", "figures" if incident.determined else "chosen",
+        incident.rule, f"{removed(runs, incident):.0%}",
         f"[{name}.toml](../experiments/incidents/{name}.toml)",
     )  # fmt: skip
     return f"| {' | '.join(cells)} |"
