@@ -48,11 +48,12 @@ def test_the_page_has_the_number_that_the_file_has(name: str) -> None:
 @pytest.mark.compiled
 @pytest.mark.parametrize("name", INCIDENTS)
 def test_the_loss_is_near_the_historical_one_and_the_guard_removes_it(name: str, tmp_path: Path) -> None:
-    result = run_sweep(load_plan(FILES / f"{name}.toml"), tmp_path / name)
+    plan = load_plan(FILES / f"{name}.toml")
+    result = run_sweep(plan, tmp_path / name)
     assert result.tally.failed == 0
     stored, incident = result.stored(), INCIDENTS[name]
     runs = stored.runs.collect()
     assert loss(runs, incident, AS_IT_WAS) == pytest.approx(incident.historical, rel=NEAR)
     assert removed(runs, incident) >= LEAST_REMOVED
     assert row(name, stored) in PAGE.read_text(encoding="utf-8").splitlines()
-    assert [found.verdict for found in judge(stored)] == ["held"] * len(stored.plan.sweep.table.expectations)
+    assert [found.verdict for found in judge(stored)] == ["held"] * len(plan.sweep.table.expectations)
