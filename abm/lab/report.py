@@ -37,7 +37,6 @@ SECTIONS = {
     "money": "Who won",
     "tested": "What was tested",
     "cascades": "Cascades",
-    "beside": "The venue beside",
     "methods": "Methods",
     "provenance": "Provenance",
 }
@@ -91,7 +90,7 @@ def report_text(run: StoredRun, figures: list[tuple[str, str, str, Path, Path]])
         question=_paragraph(experiment.get("question", ""), "question"),
         description=_paragraph(experiment.get("description", "")),
         finding=escape(headline(summary)),
-        contents="".join(f'<a href="#{key}">{escape(text)}</a>' for key, text in SECTIONS.items() if key != "beside" or run.pair),
+        contents="".join(f'<a href="#{key}">{escape(text)}</a>' for key, text in _sections(run).items()),
         numbers=numbers_table(summary, origin),
         markets=markets_table(summary),
         figures="".join(figure_element(*each) for each in figures),
@@ -110,6 +109,15 @@ def report_text(run: StoredRun, figures: list[tuple[str, str, str, Path, Path]])
         provenance=provenance_table(provenance),
         command=escape(f"abm run {EXPERIMENT} --out {name}-again"),
     )
+
+
+def _sections(run: StoredRun) -> dict[str, str]:
+    """Anchors and names of the report's sections."""
+    if run.pair is None:
+        return SECTIONS
+    sections = list(SECTIONS.items())
+    methods = list(SECTIONS).index("methods")
+    return dict([*sections[:methods], ("beside", "The venue beside"), *sections[methods:]])
 
 
 def _beside(run: StoredRun) -> str:

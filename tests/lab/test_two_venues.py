@@ -135,6 +135,7 @@ def test_the_report_shows_both(folder: Path) -> None:
     page = write_report(folder).read_text(encoding="utf-8")
     for text in ('id="beside"', 'id="figure-gap"', "median gap between the venues", "Rules of the venue beside", "Traders on both venues"):
         assert text in page
+    assert '<a href="#cascades">Cascades</a><a href="#beside">The venue beside</a><a href="#methods">' in page
     assert (folder / "figures" / "gap.svg").stat().st_size > 1000
     assert summarise_pair({name: frame for name, frame in open_run(folder).frames.items() if not name.startswith(BESIDE)}) is None
 
