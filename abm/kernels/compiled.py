@@ -70,16 +70,19 @@ def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     if numba.config.DISABLE_JIT:
         return function
     met: Callable[[], Any] = object  # the table of the last call, as long as it lives: at first, none
+    met_too: Callable[[], Any] = object  # of another venue that is run by turns with it
     code: Callable[..., Any] = compiled
 
     @functools.wraps(function)
     def call(*arguments: Any) -> Any:
-        nonlocal met, code
-        if met() is arguments[0]:
+        nonlocal met, met_too, code
+        if met() is arguments[0] or met_too() is arguments[0]:
             return code(*arguments)
         result = compiled(*arguments)
         if isinstance(arguments[0], np.ndarray):
-            met, code = weakref.ref(arguments[0]), machine_code(compiled, arguments)
+            found = machine_code(compiled, arguments)
+            met_too = met if found is code else object
+            met, code = weakref.ref(arguments[0]), found
         return result
 
     @functools.wraps(function)

@@ -186,9 +186,11 @@ def test_a_kernel_gives_the_same_whether_its_types_are_looked_at_or_not(place, c
     """The second and third call of a table go to machine code directly; a table not met before is looked at again."""
     calls = """
         from calls import one, scaled, three, two
-        print(scaled(one, 10, two), scaled(one, 10, two), scaled(one, 11, two), scaled(two, 10, one), scaled(three, 0.5, one))
+        print(scaled(one, 10, two), scaled(one, 10, two), scaled(one, 11, two))
+        print(scaled(two, 10, one), scaled(one, 12, two), scaled(two, 9, one))
+        print(scaled(three, 0.5, one), scaled(two, 10, one), scaled(three, 1.5, one))
         """
-    assert run(calls, **place, ABM_CHECKED_CALLS=checked) == "23.0 23.0 25.0 32.0 4.0"
+    assert run(calls, **place, ABM_CHECKED_CALLS=checked) == "23.0 23.0 25.0\n32.0 27.0 29.0\n4.0 32.0 8.0"
 
 
 @pytest.mark.compiled
