@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -128,3 +129,11 @@ def small_run(tmp_path_factory: pytest.TempPathFactory) -> RunResult:
 def small_folder(small_run: RunResult) -> Path:
     """Its folder."""
     return small_run.folder
+
+
+@pytest.fixture(autouse=True)
+def _own_modules_of_one_test(monkeypatch):
+    """Files called alike in the folders of several tests are several modules."""
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    yield
+    sys.modules.pop("traps", None)

@@ -7,7 +7,6 @@ import io
 import json
 import os
 import shutil
-import sys
 import time
 from pathlib import Path
 
@@ -29,14 +28,6 @@ from abm.lab.sweep import Until
 from tests.lab.sweep_files import BASE, LAG, SWEEP, results, with_trap, written
 
 VARIANTS = '[variants.today]\n[variants.unfunded.venue.funding]\nkind = "NoFunding"\n'
-
-
-@pytest.fixture(autouse=True)
-def _own_modules_of_one_test(monkeypatch):
-    """Files called alike in the folders of several tests are several modules."""
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    yield
-    sys.modules.pop("traps", None)
 
 
 def swept(file: Path, folder: Path, *overrides: str, **options: object) -> SweepResult:
