@@ -114,7 +114,8 @@ EVERY_BLOCK = "a fill of a resting order; a look at every block"
 OUTCOMES = (
     returned(
         name="return",
-        definition="profit over capital, which is what the cohort had paid in at the first look; its parts add up to it",
+        definition="profit over capital, which is what the cohort had paid in at the first look, without what it has moved to a pool; its "
+        "parts add up to it",
         better="more",
         value=pl.col("total").last() / pl.col("capital").last(),
     ),
