@@ -10,8 +10,8 @@ CAPTIONS: dict[str, str] = {
     ),
     "phase": (
         "Each square, or disc, is a combination of two factors: the mean of the outcome, and beside it the share of runs in which "
-        "something happened. Darker is more. The dark line is the border where that is as likely as not: a venue should be run well away "
-        "from it."
+        "something happened. Darker is more. The dark line parts the squares where that is at least as likely as not from the others: a "
+        "venue should be run well away from it."
     ),
     "differences": (
         "Every run has a twin in the same world under the baseline's rules; shown is the mean difference between the twins, so whatever "

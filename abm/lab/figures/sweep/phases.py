@@ -9,9 +9,9 @@ import numpy as np
 import polars as pl
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
-from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter
 from numpy.typing import NDArray
 
@@ -49,7 +49,7 @@ def phase_factors(results: SweepResults) -> tuple[str, str] | None:
 def phase_figure(results: SweepResults, outcome: str = "") -> Figure:
     """The mean of an outcome and the probability of an event over the first two factors; a row of panels for each variant.
 
-    The white line is where the probability is one half.
+    The line parts squares where the probability is one half or more from those where it is less.
     """
     outcome = outcome or results.main
     names = phase_factors(results)
@@ -128,11 +128,17 @@ def _squares(axes: Axes, table: NDArray[np.float64], across: Dimension, up: Dime
     axes.set_ylabel(axis_words(up))
     for text in axes.texts:
         text.set_zorder(6)
-    if border and across.ordered and up.ordered and min(table.shape) > 1 and np.isfinite(table).all() and table.min() < 0.5 < table.max():
-        lines = axes.contour(
-            np.arange(table.shape[1]) + 0.5, np.arange(table.shape[0]) + 0.5, table, levels=[0.5], colors=[INK], linewidths=2.2
-        )
-        lines.set_path_effects([withStroke(linewidth=4.5, foreground="white")])
+    if border and across.ordered and up.ordered and np.isfinite(table).all():
+        for colour, width in (("white", 4.8), (INK, 2.4)):
+            axes.add_collection(LineCollection(_half_border(table), colors=colour, linewidths=width, capstyle="projecting", zorder=5))
+
+
+def _half_border(table: NDArray[np.float64]) -> list[list[tuple[int, int]]]:
+    """The edges between squares above one half and squares below; along edges, so that it crosses no number."""
+    above = table >= 0.5
+    upright = [[(x + 1, y), (x + 1, y + 1)] for y, x in np.argwhere(above[:, 1:] != above[:, :-1]).tolist()]
+    level = [[(x, y + 1), (x + 1, y + 1)] for y, x in np.argwhere(above[1:] != above[:-1]).tolist()]
+    return upright + level
 
 
 def _points(
