@@ -142,6 +142,11 @@ class View:
         size: NDArray[np.float64] = lots * float(self.state.markets["lot"][market])
         return size
 
+    def outside(self, market: int) -> NDArray[np.float64]:
+        """(n,) coins held on the outside market, short < 0: what they began with and what `orders.spot` has bought since."""
+        size: NDArray[np.float64] = self.state.outside["size"][self.accounts(market), market].copy()
+        return size
+
     def equity(self) -> NDArray[np.float64]:
         """(n,) USD at mark, over all accounts of a member."""
         accounts = self.state.accounts["equity"]

@@ -151,7 +151,7 @@ class OptionHedge(Hedge):
     large move. Sizes are those of the moment of buying.
     """
 
-    form: Literal["protection", "straddle"] = parameter("protection", unit="")
+    form: Literal["protection", "straddle"] = parameter("protection", unit="name")
     share: Distribution | float = parameter(1.0, unit="fraction of the inventory, or of the stake for a straddle", least=0.0, most=10.0)
     expiry_seconds: float = parameter(86_400.0, unit="seconds", least=1e-3, most=366 * 86_400.0, about="from buying to expiry")
     moneyness: float = parameter(1.0, unit="strike of a put over the index; of a call the inverse", least=0.01, most=100.0)

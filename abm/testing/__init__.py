@@ -1,11 +1,11 @@
-"""Conformance: what every rule and every strategy must do, the built-in ones and yours.
+"""Conformance: what every rule, every strategy and every hedge must do, the built-in ones and yours.
 
-    from abm.testing import check_rule, check_strategy
+    from abm.testing import check_hedge, check_rule, check_strategy
 
     def test_my_rule():
         check_rule(MyFunding(every=10))
 
-Both put the object to work on small venues for a hundred blocks that hold everything once: a crash, liquidations, bankruptcies,
+All of them put the object to work on small venues for a hundred blocks that hold everything once: a crash, liquidations, bankruptcies,
 funding, cross and isolated margin, one market and several. They raise ConformanceError with one clear line.
 """
 
@@ -16,7 +16,8 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
-from abm.agents.base import Group, Strategy
+from abm.agents.base import Group, Hedge, Strategy
+from abm.agents.passive import Holders
 from abm.distributions import Uniform
 from abm.mechanisms.enforcement import Enforcement
 from abm.mechanisms.liquidation import Liquidation
@@ -26,9 +27,9 @@ from abm.state import LIQUIDATION_TERMS
 from abm.testing.comparison import changed_fields, content_of, tables_of
 from abm.testing.form import ConformanceError, broken, check_parameters
 from abm.testing.small_venue import BLOCKS, others, small_model, small_venue
-from abm.testing.territory import DECIDES, MAY_WRITE, Watched
+from abm.testing.territory import DECIDES, HEDGES, MAY_WRITE, Watched
 
-__all__ = ["ConformanceError", "check_rule", "check_strategy"]
+__all__ = ["ConformanceError", "check_hedge", "check_rule", "check_strategy"]
 
 
 def check_rule(rule: Rule, *, markets: Sequence[int] = (1, 3), blocks: int = BLOCKS) -> None:
@@ -79,6 +80,7 @@ def check_strategy(
     members. A strategy that is made for one kind of margin or number of markets is checked for what it is made for.
     """
     check_parameters(strategy)
+    watched = Watched(strategy, "decide", DECIDES)
     for n_markets in markets:
         for margin in margins:
 
@@ -94,11 +96,38 @@ def check_strategy(
                 return small_model(small_venue(n_markets), [*others(), group], blocks)
 
             where = f"with {n_markets} market(s) and {margin} margin"
-            check_runs(strategy, Watched(strategy, "decide", DECIDES), model, lambda model: model.cohorts[-1].memory, blocks, where)
+            check_runs(strategy, watched, model, lambda model: model.cohorts[-1].memory, blocks, where)
+
+
+def check_hedge(
+    hedge: Hedge,
+    *,
+    strategy: Strategy | None = None,
+    markets: Sequence[int] = (1, 3),
+    margins: Sequence[Literal["cross", "isolated"]] = ("cross", "isolated"),
+    blocks: int = BLOCKS,
+) -> None:
+    """Runs a cohort with `hedge` outside on small venues; raises ConformanceError where it breaks a promise.
+
+    The promises are those of `check_rule`: `decide` writes only to its orders for spot and options, and `init` only adds contracts to
+    the table of options. What there is to hedge comes from `strategy`, by default longs and shorts that hold.
+    """
+    check_parameters(hedge)
+    watched = Watched(hedge, "decide", HEDGES)
+    for n_markets in markets:
+        for margin in margins:
+
+            def model(guest: Any, n_markets: int = n_markets, margin: Literal["cross", "isolated"] = margin) -> PerpModel:
+                held = strategy or Holders(leverage=3.0, long_share=0.5)
+                group = Group(name="guests", strategy=held, members=5, capital=50_000.0, margin=margin, hedge=guest)
+                return small_model(small_venue(n_markets), [*others(), group], blocks)
+
+            where = f"with {n_markets} market(s) and {margin} margin"
+            check_runs(hedge, watched, model, lambda model: model.cohorts[-1].hedge_memory, blocks, where)
 
 
 def check_runs(
-    guest: Rule | Strategy,
+    guest: Rule | Strategy | Hedge,
     watched: Watched,
     make: Callable[[Any], PerpModel],
     memory: Callable[[PerpModel], Any],

@@ -1,4 +1,4 @@
-"""What is whose: the tables and fields that each kind of rule, and a strategy, may write to, and a watch over them."""
+"""What is whose: the tables and fields that each kind of rule, a strategy and a hedge may write to, and a watch over them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from abm.agents.base import Recruits, Strategy, View
+from abm.agents.base import Hedge, Recruits, Strategy, View
 from abm.mechanisms.clearing import Clearing
 from abm.mechanisms.deleveraging import Deleveraging
 from abm.mechanisms.enforcement import Enforcement
@@ -104,26 +104,28 @@ MAY_WRITE: dict[type, tuple[str, str, dict[str, Fields]]] = {
     ),
 }  # fmt: skip
 DECIDES: dict[str, Fields] = {"transactions": ALL, "spot_orders": ALL, "venue": {"transactions", "spot_orders"}}
+HEDGES: dict[str, Fields] = {"spot_orders": ALL, "options": ALL, "venue": {"spot_orders"}}
 
 
 class Watched:
-    """Stands in for a rule or a strategy, and compares all tables before and after its verb."""
+    """Stands in for a rule, a strategy or a hedge, and compares all tables before and after its verb."""
 
-    def __init__(self, guest: Rule | Strategy, verb: str, may_write: dict[str, Fields]) -> None:
+    def __init__(self, guest: Rule | Strategy | Hedge, verb: str, may_write: dict[str, Fields]) -> None:
         self._guest = guest
         self._verb = verb
         self._may_write = may_write
 
     def __getattr__(self, name: str) -> Any:
         attribute = getattr(self._guest, name)
-        if name == "init" and isinstance(self._guest, Strategy):
+        if name == "init" and isinstance(self._guest, Strategy | Hedge):
             return self._init
         return self._call if name == self._verb and name != "terms" else attribute
 
     def _init(self, recruits: Recruits) -> Any:
         before = tables_of(recruits.state)
         memory = self._guest.init(recruits)  # type: ignore[arg-type, call-arg]
-        self._compare(before, recruits.state, {"outside": ALL}, "init")
+        opened: dict[str, Fields] = {"options": ALL} if isinstance(self._guest, Hedge) else {"outside": ALL}
+        self._compare(before, recruits.state, opened, "init")
         members = recruits.rows[:, None] + np.arange(recruits.state.n_markets if recruits.stride else 1)
         others = np.setdiff1d(np.arange(recruits.state.n_accounts), members)
         if changed_fields(before["outside"][others], recruits.state.outside[others]):

@@ -1,4 +1,4 @@
-"""Every concrete rule and strategy of the package, found by walking the modules, and examples of a user's, good and bad."""
+"""Every concrete rule, strategy and hedge of the package, found by walking the modules, and examples of a user's, good and bad."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 import abm
-from abm.agents.base import Recruits, Strategy, View
+from abm.agents.base import Hedge, Recruits, Strategy, View
+from abm.agents.outside_hedges import OptionHedge, SpotHedge
 from abm.mechanisms.enforcement import Enforcement
 from abm.mechanisms.fees import FlatFees
 from abm.mechanisms.funding import Funding, book_premiums, pay_funding
@@ -24,7 +25,7 @@ from abm.mechanisms.ordering import Ordering
 from abm.mechanisms.rule import Rule
 from abm.parameters import Parameters, parameter
 from abm.state import State
-from abm.testing import ConformanceError, check_rule, check_strategy
+from abm.testing import ConformanceError, check_hedge, check_rule, check_strategy
 from abm.testing.small_venue import BLOCKS, others, small_model, small_venue
 
 # Parameters of those that have no default for each.
@@ -57,12 +58,13 @@ def made(cls: type[Parameters]) -> Any:
 
 RULES = list(concrete(Rule, "abm.mechanisms"))
 STRATEGIES = list(concrete(Strategy, "abm.agents"))
+HEDGES = list(concrete(Hedge, "abm.agents"))
 
 
 def test_the_walk_finds_what_the_package_offers() -> None:
-    names = {cls.__name__ for cls in (*RULES, *STRATEGIES)}
-    public = {name for name in abm.__all__ if inspect.isclass(getattr(abm, name))}
-    offered = {name for name in public if issubclass(getattr(abm, name), Rule | Strategy) and not inspect.isabstract(getattr(abm, name))}
+    names = {cls.__name__ for cls in (*RULES, *STRATEGIES, *HEDGES)}
+    public = {name: getattr(abm, name) for name in abm.__all__ if inspect.isclass(getattr(abm, name))}
+    offered = {name for name, cls in public.items() if issubclass(cls, Rule | Strategy | Hedge) and not inspect.isabstract(cls)}
     assert offered
     assert offered <= names
 
@@ -75,6 +77,39 @@ def test_every_rule(cls: type[Rule]) -> None:
 @pytest.mark.parametrize("cls", STRATEGIES, ids=[cls.__name__ for cls in STRATEGIES])
 def test_every_strategy(cls: type[Strategy]) -> None:
     check_strategy(made(cls))
+
+
+@pytest.mark.parametrize("cls", HEDGES, ids=[cls.__name__ for cls in HEDGES])
+def test_every_hedge(cls: type[Hedge]) -> None:
+    check_hedge(made(cls))
+
+
+def test_contracts_that_expire_and_roll_conform() -> None:
+    check_hedge(OptionHedge(form="straddle", expiry_seconds=1200.0))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trespassing(SpotHedge):
+    """Hedges by taking the position off the venue's books."""
+
+    def decide(self, view: View, memory: Any) -> None:
+        view.state.positions["lots"][view.rows] = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class EndowsItself(SpotHedge):
+    """Begins with coins that nobody paid for."""
+
+    def init(self, recruits: Recruits) -> Any:
+        recruits.state.outside["size"][recruits.rows] += 1.0
+        return super().init(recruits)
+
+
+def test_a_hedge_that_writes_elsewhere_does_not_pass() -> None:
+    with pytest.raises(ConformanceError, match=r"Trespassing: decide changed positions\.lots in block \d+, which is not its own"):
+        check_hedge(Trespassing(), markets=(1,), margins=("cross",))
+    with pytest.raises(ConformanceError, match=r"EndowsItself: init changed outside\.size"):
+        check_hedge(EndowsItself(), markets=(1,), margins=("cross",))
 
 
 @dataclass(frozen=True, kw_only=True)
