@@ -37,9 +37,35 @@ VOTED = RUN.replace(
     ),
 )""",
 )
+MANIPULATED = RUN.replace("dydx_v4", "hyperliquid").replace(
+    "keepers=abm.Keepers(), ranges=abm.RangeProviders(),",
+    """vault=abm.ResidentVaults(),
+               pumpers=abm.OraclePumpers(push_seconds=5.0, exit_seconds=25.0, sell_seconds=30.0),
+               washers=abm.Washers(start_seconds=3.0, stop_seconds=35.0), spoofers=abm.Spoofers(start_seconds=5.0, stop_seconds=30.0),
+               runners=abm.VaultRunners(withdraw_seconds=8.0, until_seconds=30.0), pyramiders=abm.Pyramiders(every_seconds=2.0),""",
+)
+HEDGED = (
+    RUN.replace("dydx_v4", "gmx_v2")
+    .replace("ranges=abm.RangeProviders(),", "depositors=abm.PoolProviders(),")
+    .replace(
+        "members=4, capital=20_000.0)",
+        """members=4, capital=20_000.0, hedge={
+    "depositors": abm.OptionHedge(form="straddle", expiry_seconds=15.0, look_seconds=2.0),
+    "whales": abm.OptionHedge(expiry_seconds=15.0, look_seconds=2.0),
+    "takers": abm.SpotHedge(look_seconds=2.0),
+}.get(name, abm.NoHedge()))""",
+    )
+)
+RUNS = {
+    "dydx_v4": RUN,
+    "batches, votes and a halt": VOTED,
+    "perp_v2": RANGES,
+    "manipulators on hyperliquid": MANIPULATED,
+    "hedges on gmx_v2": HEDGED,
+}
 
 
-@pytest.mark.parametrize("run", [RUN, VOTED, RANGES], ids=["dydx_v4", "batches, votes and a halt", "perp_v2"])
+@pytest.mark.parametrize("run", RUNS.values(), ids=RUNS)
 def test_it_computes_the_same(run: str):
     results = []
     for setting in ("0", "1"):
