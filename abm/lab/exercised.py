@@ -41,8 +41,8 @@ def mechanisms(summary: Summary) -> tuple[Mechanism, ...]:
         (
             "liquidation into an empty book",
             starved,
-            f"{plural(starved, 'attempt')} found no orders within the price limit",
-            "every liquidation found orders",
+            f"{plural(starved, 'attempt')} found nobody within the price limit",
+            "every liquidation found somebody",
         ),
         (
             "insurance fund pays",

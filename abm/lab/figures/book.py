@@ -53,9 +53,9 @@ def book_figure(frames: Mapping[str, pl.DataFrame], origin: datetime | None = No
         for axes in (left, right):
             axes.grid(visible=False)
             if book["seconds"].n_unique() < 2:
-                no_data(axes, "the book was empty or not recorded")
+                no_data(axes, "there was none, or it was not recorded")
             time_axis(axes, start, end, origin, label=row == len(listed) - 1, ticks=5)
-        left.set_title(f"{symbol}: orders by price")
+        left.set_title(f"{symbol}: liquidity by price")
         left.set_ylabel("USD")
         right.set_title("and by distance from the price outside")
         if book["seconds"].n_unique() >= 2:
@@ -68,7 +68,7 @@ def book_figure(frames: Mapping[str, pl.DataFrame], origin: datetime | None = No
     if meshes is not None:
         _explain_shades(figure, grid, meshes)
         label(grid[0][0], 0.985, 0.95, "line: price outside", INK, fontsize=8.5)
-        label(grid[0][1], 0.985, 0.95, "line: middle of the book", INK, fontsize=8.5)
+        label(grid[0][1], 0.985, 0.95, "line: perp", INK, fontsize=8.5)
     title(figure, _finding(frames))
     return figure
 
@@ -150,14 +150,14 @@ def _explain_shades(figure: Figure, grid: NDArray[np.object_], meshes: tuple[Qua
         bar = figure.colorbar(mesh, ax=list(grid[:, column]), orientation="horizontal", fraction=0.03, pad=0.02, aspect=35)
         bar.ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short_money(value)))
         bar.ax.minorticks_off()
-        bar.set_label(f"{name}: USD resting in a slice of {percent(COARSE)} of the price", fontsize=8.5)
+        bar.set_label(f"{name}: USD in a slice of {percent(COARSE)} of the price", fontsize=8.5)
 
 
 def _finding(frames: Mapping[str, pl.DataFrame]) -> str:
     worst = worst_depth(frames, "50bp")
     if worst is None:
-        return "The order book"
+        return "Liquidity by price"
     lost = 1.0 - worst
     if lost < 0.1:
-        return "The order book stayed as deep as before"
-    return f"At the worst moment {percent(lost)} of the orders within 0.5\u00a0% of the price were gone"
+        return "Liquidity near the price stayed as deep as before"
+    return f"At the worst moment {percent(lost)} of the liquidity within 0.5\u00a0% of the price was gone"

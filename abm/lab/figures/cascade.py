@@ -70,7 +70,7 @@ def _finding(frames: Mapping[str, pl.DataFrame], origin: datetime | None, start:
     worst = worst_depth(frames, "10bp")
     if worst is None or worst > 0.9:
         return text
-    return f"{text}; the book near the price shrank to {f'{percent(worst)} of its size' if worst >= 0.005 else 'almost nothing'}"
+    return f"{text}; liquidity near the price shrank to {f'{percent(worst)} of its size' if worst >= 0.005 else 'almost nothing'}"
 
 
 def _all_markets(minutes: pl.DataFrame) -> pl.DataFrame:
@@ -97,7 +97,7 @@ def _liquidations(axes: Axes, frames: Mapping[str, pl.DataFrame], start: float, 
 
 
 def _depth(axes: Axes, frames: Mapping[str, pl.DataFrame], start: float, end: float) -> None:
-    axes.set_title("Orders near the price, compared with the time before")
+    axes.set_title("Liquidity near the price, compared with the time before")
     percent_axis(axes, "of usual depth")
     axes.axhline(1.0, color=GREY, linewidth=0.8, linestyle=":")
     drawn = False
