@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import mesa
 import numpy as np
@@ -31,7 +31,25 @@ STRETCH = 4096  # blocks of outside prices made at a time
 ORACLE_FIELDS = ["oracle", "oracle_block", "oracle_confirmed"]
 
 
-class PerpModel(mesa.Model):
+class BlockByBlock(mesa.Model):
+    """A model whose `step` is one block, from block -1 (nothing has happened yet) to block `blocks` - 1."""
+
+    blocks: int
+    block: int
+
+    def run(self, blocks: int | None = None, progress: Callable[[int], None] | None = None, every: int = 1000) -> Self:
+        """Steps `blocks` blocks (default: to the end of the run); `progress` is told the number of blocks done every `every` blocks."""
+        last = self.blocks if blocks is None else self.block + 1 + blocks
+        step = self.step
+        while self.block + 1 < last:
+            for _ in range(min(every, last - self.block - 1)):
+                step()
+            if progress is not None:
+                progress(self.block + 1)
+        return self
+
+
+class PerpModel(BlockByBlock):
     """A perpetual-futures venue with its traders.
 
     venue: the rules. world: outside prices. population: groups of traders, in the order of their account rows. blocks: length of the
@@ -328,17 +346,6 @@ class PerpModel(mesa.Model):
         if self.check:
             check_invariants(self.state)
         self.recorder.record(self.block)
-
-    def run(self, blocks: int | None = None, progress: Callable[[int], None] | None = None, every: int = 1000) -> PerpModel:
-        """Steps `blocks` blocks (default: to the end of the run); `progress` is told the number of blocks done every `every` blocks."""
-        last = self.blocks if blocks is None else self.block + 1 + blocks
-        step = self.step
-        while self.block + 1 < last:
-            for _ in range(min(every, last - self.block - 1)):
-                step()
-            if progress is not None:
-                progress(self.block + 1)
-        return self
 
     def frames(self) -> dict[str, pl.DataFrame]:
         """The record so far, one Polars frame per table."""

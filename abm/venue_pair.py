@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import mesa
@@ -10,7 +10,7 @@ import mesa
 from abm.agents.base import Group
 from abm.invariants import InvariantError
 from abm.mechanisms.venue import Venue
-from abm.model import PerpModel
+from abm.model import BlockByBlock, PerpModel
 from abm.parameters import ParameterError
 from abm.recorder import Recording
 from abm.state import Capacity
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 BESIDE = "beside_"  # what the names of the second venue's tables begin with
 
 
-class VenuePair(mesa.Model):
+class VenuePair(BlockByBlock):
     """Two venues with the same markets, block by block, on one outside market that hedges and arbitrage of both push.
 
     venues: the rules of both. world, spot, gas: outside, shared. populations: groups of traders on the first and on the second venue.
@@ -115,17 +115,6 @@ class VenuePair(mesa.Model):
                     f"what a cohort has paid in on both venues is at most what it brought (USD): does not hold in block {self.block}, "
                     f"cohort {cohort.name}: found {paid_in:.17g}, expected at most {brought:.17g}"
                 )
-
-    def run(self, blocks: int | None = None, progress: Callable[[int], None] | None = None, every: int = 1000) -> VenuePair:
-        """Steps `blocks` blocks (default: to the end of the run); `progress` is told the number of blocks done every `every` blocks."""
-        last = self.blocks if blocks is None else self.block + 1 + blocks
-        step = self.step
-        while self.block + 1 < last:
-            for _ in range(min(every, last - self.block - 1)):
-                step()
-            if progress is not None:
-                progress(self.block + 1)
-        return self
 
     def frames(self) -> dict[str, pl.DataFrame]:
         """The record so far: the tables of the first venue by their names, those of the second by the same with `beside_` before."""
