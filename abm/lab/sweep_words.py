@@ -69,7 +69,7 @@ def outcome_words(name: str) -> str:
 def factor_words(factor: Mapping[str, Any]) -> str:
     """A factor as a noun, from its record in the plan: oracle lag, insurance fund, median leverage of takers."""
     name, unit = str(factor["name"]), str(factor["unit"])
-    parts = [part.strip('"') for part in name.split(".") if part.strip('"')]
+    parts = [part.strip('"') for part in name.split(".") if part.strip('"') and not part.isdigit()]  # which of a list says nothing
     beside = ["beside"] if parts[:1] == ["beside"] and len(parts) > 2 else []
     parts = parts[len(beside) :]
     whose = ["of", parts[1]] if len(parts) > 2 and parts[0] in ("population", "across") else []

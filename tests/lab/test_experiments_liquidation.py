@@ -41,6 +41,7 @@ SMALL = {
     "does_a_slow_liquidation_cause_bad_debt": Small(),
     "does_high_leverage_make_fat_tails": Small(variants=("fall_of_45_minutes", "fall_of_15_minutes")),
     "does_a_liquidation_penalty_pay_for_bad_debt": Small(),
+    "how_fast_must_a_contested_price_be_settled": Small(),
     "how_large_must_the_insurance_fund_be": Small(),
     "how_many_keepers_does_a_venue_need": Small(seeds=2),
     "how_much_should_be_liquidated_at_once": Small(),
