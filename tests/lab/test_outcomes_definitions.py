@@ -64,7 +64,7 @@ def liquidation_rows() -> list[dict[str, Any]]:
         (375, 6, -1, "BTC", "sell", 1.0, 86.0, 86.0, 89.0, 0.0, -1, 375, 0.0, 0.0, 5.0, 20.0, "filled"),
         (380, 7, 9, "none", "none", 0.0, 0.0, 0.0, 0.0, 0.0, -1, 378, 0.0, 0.0, 9.0, 0.0, "not_liquidatable"),
     ]
-    return [{**dict(zip(fields, row, strict=True)), "cohort": "takers"} for row in listed]
+    return [{**dict(zip(fields, row, strict=True)), "index": row[8], "cohort": "takers"} for row in listed]
 
 
 def venue_rows() -> list[dict[str, Any]]:
@@ -242,6 +242,8 @@ EXPECTED: dict[str, tuple[float | None, float | None]] = {
     "overshoot_mean": (OVERSHOOT, None),
     "overshoot_largest": (0.5 / 9.5, None),
     "overshoot_share": (192 / 740, None),
+    "liquidation_discount_mean": ((94 / 95 + 2 * 92 / 94 + 2 * 180 / 92 + 2 * 88 / 90 + 3 * 86 / 89) / 740, None),
+    "liquidation_discount_largest": (3 / 89, None),
     "liquidation_failure_share": (2 / 9, None),
     "empty_book_share": (1 / 9, None),
     "zero_bid_share": (1 / 3, None),
