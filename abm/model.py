@@ -106,6 +106,7 @@ class PerpModel(BlockByBlock):
             first += group.accounts(n_markets)
         if houses:
             names = [*names, self._open_houses(venue.clearing.house, names)]
+        self.state.cohorts = tuple(names)
         self._open_venue(venue)
         self.cohorts: list[Cohort] = []
         row = 0

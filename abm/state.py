@@ -636,6 +636,7 @@ class State:
         "ended_orders",
         "seconds_per_block",
         "symbols",
+        "cohorts",
         "offers",
         "shares",
         "pools",
@@ -653,6 +654,7 @@ class State:
     ) -> None:
         n_markets = len(symbols)
         self.symbols = tuple(symbols)
+        self.cohorts: tuple[str, ...] = ()  # names by number, the venue's own accounts last
         self.offers: frozenset[str] = frozenset({BOOK})
         self.seconds_per_block = seconds_per_block
         self.accounts: Table = empty_table(n_accounts, ACCOUNT)

@@ -25,7 +25,7 @@ class Incident:
 
     what: str
     historical: float
-    """USD lost, as published."""
+    """What was lost, as published, in `unit`."""
     about: str
     """Who lost it, and in which words it was published."""
     outcome: str
@@ -36,6 +36,10 @@ class Incident:
     rule: str
     determined: bool
     """Whether the published figures determine the loss; otherwise something was chosen for it."""
+    unit: str = "USD"
+    """USD, or a fraction."""
+    scale: float = 1.0
+    """Size of the simulated venue, as a fraction of the real one's."""
 
 
 INCIDENTS = {
@@ -43,13 +47,21 @@ INCIDENTS = {
         "one of two price sources wrong by 1000, Synthetix, 25 June 2019", 1000 * MILLION, "paper profit, “over $1b”", "profit.pool", -1,
         "median_of_three", "median of three sources", False,
     ),
-    "virtual_amm_2022": Incident(
-        "one position on a virtual AMM, Perp v1, 15 May 2022", 5.7 * MILLION, "users and fund, “exceeding $5.7m”", "bad_debt", 1,
-        "capped", "cap of 1 M on open interest", False,
+    "black_thursday_2020": Incident(
+        "twenty million of bids, BitMEX, 12 to 13 March 2020", 0.1, "below the outside price: 3,600 against 4,000",
+        "liquidation_discount_largest", 1, "price_band", "nothing trades more than 1.5 % from the outside price", False, "fraction",
+    ),
+    "unsettled_profit_2022": Incident(
+        "profits paid before losses were, Drift v1, 11 May 2022", 14.55 * MILLION, "owed to traders and not there", "bad_debt", 1,
+        "losses_first", "losses first: profits count when realised, what losers lack is spread", False,
     ),
     "price_floor_2022": Incident(
         "a feed stopped at its floor, Venus, 12 May 2022", 11.2 * MILLION, "the lending pool; others count 13.5 M", "profit.pool", -1,
         "freshness", "no new risk on a price older than 5 minutes", True,
+    ),
+    "virtual_amm_2022": Incident(
+        "one position on a virtual AMM, Perp v1, 15 May 2022", 5.7 * MILLION, "users and fund, “exceeding $5.7m”", "bad_debt", 1,
+        "capped", "cap of 1 M on open interest", False,
     ),
     "zero_impact_pool_2022": Incident(
         "no price impact over a thin spot, GMX v1, 18 Sep 2022", 0.565 * MILLION, "the pool, “~$565k”", "profit.pool", -1,
@@ -71,14 +83,22 @@ INCIDENTS = {
         "a short in a thin coin inherited, Hyperliquid JELLY, 26 Mar 2025", 12 * MILLION, "the vault, unrealised", "profit.vault", -1,
         "open_interest_cap", "cap of 0.5 M on open interest", True,
     ),
+    "deleveraging_2025": Incident(
+        "winners closed within a minute, Hyperliquid, 10 Oct 2025", 2103 * MILLION, "positions closed by deleveraging", "deleveraged", 1,
+        "half_the_leverage", "half the leverage", False, scale=0.01,
+    ),
+    "chain_halt_2025": Incident(
+        "a chain restarts on stale prices, dYdX, 10 Oct 2025", 0.462 * MILLION, "27 longs, compensated", "profit.longs", -1,
+        "waits_for_a_fresh_price", "no trade before a price from after the restart", False,
+    ),
 }  # fmt: skip
 
 
 def loss(runs: pl.DataFrame, incident: Incident, variant: str) -> float:
-    """USD lost in a variant, mean over the seeds."""
+    """What is lost in a variant, mean over the seeds, at the size of the real venue."""
     mean = runs.filter(pl.col("variant") == variant)[incident.outcome].mean()
     assert isinstance(mean, float)
-    return incident.sign * mean + 0.0
+    return incident.sign * mean / incident.scale + 0.0
 
 
 def removed(runs: pl.DataFrame, incident: Incident) -> float:
@@ -91,7 +111,7 @@ def row(name: str, stored: StoredSweep) -> str:
     incident, runs = INCIDENTS[name], stored.runs.collect()
     found = loss(runs, incident, AS_IT_WAS)
     cells = (
-        incident.what, f"{_millions(incident.historical)} ({incident.about})", _millions(found),
+        incident.what, f"{_amount(incident.historical, incident)} ({incident.about})", _amount(found, incident),
         f"{found / incident.historical - 1.0:+.0%}", "figures" if incident.determined else "chosen",
         incident.rule, f"{removed(runs, incident):.0%}",
         f"[{name}.toml](../experiments/incidents/{name}.toml)",
@@ -99,14 +119,16 @@ def row(name: str, stored: StoredSweep) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _millions(amount: float) -> str:
+def _amount(amount: float, incident: Incident) -> str:
+    if incident.unit == "fraction":
+        return f"{100.0 * amount:.3g} %"
     return f"{amount / MILLION:,.3g} M" if amount < 100 * MILLION else f"{amount / MILLION:,.0f} M"
 
 
 def with_rows(page: str, rows: list[str]) -> str:
     """`page` with the rows between the marks."""
     before, rest = page.split(BEGIN)
-    head = "| incident | lost, USD | simulated | differs by | size from | guard | removes | file |"
+    head = "| incident | lost (M: million USD) | simulated | differs by | size from | guard | removes | file |"
     line = "| --- | --- | ---: | ---: | --- | --- | ---: | --- |"
     return "\n".join([before + BEGIN, head, line, *rows, END + rest.split(END)[1]])
 

@@ -16,7 +16,7 @@ from abm.mechanisms.enforcement import Enforcement
 from abm.mechanisms.fees import Fees
 from abm.mechanisms.funding import Funding
 from abm.mechanisms.liquidation import Liquidation
-from abm.mechanisms.listing import market_number
+from abm.mechanisms.listing import cohort_number, market_number
 from abm.mechanisms.margin import Margin
 from abm.mechanisms.rule import Rule
 from abm.parameters import parameter, per_market
@@ -144,18 +144,22 @@ class Drain(Event):
 
     source: Literal["insurance fund", "pool", "cohort"] = parameter("insurance fund", unit="whose money")
     share: float = parameter(1.0, unit="fraction of its cash", least=0.0, most=1.0)
-    cohort: int = parameter(NOBODY, unit="cohort number", least=NOBODY, about="when it is a cohort's money; -1 = none")
+    cohort: str = parameter("", unit="cohort name", about="when it is a cohort's money")
 
     def inconsistencies(self) -> list[str]:
         if self.source not in ("insurance fund", "pool", "cohort"):
             return [f"Drain.source: {self.source!r} is not one of insurance fund, pool, cohort"]
-        if (self.source == "cohort") != (self.cohort != NOBODY):
-            return [f'Drain.cohort: {self.cohort}; a cohort\'s number from 0 goes with source = "cohort", and only with it']
+        if (self.source == "cohort") != bool(self.cohort):
+            return [f'Drain.cohort: {self.cohort!r}; the name of a cohort goes with source = "cohort", and only with it']
         return []
 
-    def happen(self, state: State, memory: None) -> dict[str, Rule]:
+    def init(self, state: State, seed: int) -> int:
+        """The cohort's number; NOBODY where it is not a cohort's money."""
+        return cohort_number(self.cohort, state.cohorts, "Drain.cohort") if self.cohort else NOBODY
+
+    def happen(self, state: State, memory: int) -> dict[str, Rule]:
         if self.source == "insurance fund":
             kernels.drain_fund(state.venue, state.funds, self.share)
         else:
-            kernels.drain_accounts(state.venue, state.accounts, self.cohort, self.share)
+            kernels.drain_accounts(state.venue, state.accounts, memory, self.share)
         return {}

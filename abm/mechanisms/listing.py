@@ -43,7 +43,17 @@ class Listing(Parameters):
 
 def market_number(symbol: str, symbols: Sequence[str], name: str) -> int:
     """The row of the market called `symbol`. Raises ParameterError, its message beginning with `name`, when there is none."""
-    if symbol in symbols:
-        return symbols.index(symbol)
-    nearest = get_close_matches(symbol, symbols, n=1, cutoff=0.0)[0]
-    raise ParameterError([f"{name}: there is no market {symbol!r}; the nearest name is {nearest!r}"])
+    return _place(symbol, symbols, name, "market")
+
+
+def cohort_number(cohort: str, cohorts: Sequence[str], name: str) -> int:
+    """The number of the cohort called `cohort`. Raises ParameterError, its message beginning with `name`, when there is none."""
+    return _place(cohort, cohorts, name, "cohort")
+
+
+def _place(wanted: str, names: Sequence[str], name: str, what: str) -> int:
+    if wanted in names:
+        return names.index(wanted)
+    nearest = get_close_matches(wanted, names, n=1, cutoff=0.0)
+    hint = f"; the nearest name is {nearest[0]!r}" if nearest else ""
+    raise ParameterError([f"{name}: there is no {what} {wanted!r}{hint}"])

@@ -27,7 +27,7 @@ def test_the_file_says_what_it_rests_on(name: str) -> None:
     assert base.question.endswith("?")
     assert "Sources:" in base.description
     assert "Open:" in base.description
-    assert ("chosen" in base.description) or incident.determined
+    assert "chosen" in base.description.lower() or incident.determined
     words = " ".join(base.finding.split())
     assert f"`abm sweep experiments/incidents/{name}.toml`" in words
     assert f"{plan.most_runs} runs" in words
@@ -38,9 +38,9 @@ def test_the_file_says_what_it_rests_on(name: str) -> None:
 @pytest.mark.parametrize("name", INCIDENTS)
 def test_the_page_has_the_number_that_the_file_has(name: str) -> None:
     line = next(line for line in PAGE.read_text(encoding="utf-8").splitlines() if f"[{name}.toml]" in line)
-    simulated = line.split(" | ")[2].removesuffix(" M")
+    simulated = line.split(" | ")[2]
     words = " ".join(load_plan(FILES / f"{name}.toml").sweep.base.finding.split())
-    assert f"{simulated} M" in words
+    assert simulated in words
     assert f"removes {line.split(' | ')[6]}".replace("%", " %") in words
 
 

@@ -124,6 +124,7 @@ def test_the_calm_run_counts_nothing_and_knows_no_delays(tables: Tables) -> None
         "liquidation_delay_median",
         "deleveraged_top_share",
         "overshoot_mean",
+        "liquidation_discount_mean",
         "liquidation_hill",
     )
     assert [calm[name] for name in unknown] == [None] * len(unknown)

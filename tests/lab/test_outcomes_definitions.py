@@ -64,7 +64,7 @@ def liquidation_rows() -> list[dict[str, Any]]:
         (375, 6, -1, "BTC", "sell", 1.0, 86.0, 86.0, 89.0, 0.0, -1, 375, 0.0, 0.0, 5.0, 20.0, "filled"),
         (380, 7, 9, "none", "none", 0.0, 0.0, 0.0, 0.0, 0.0, -1, 378, 0.0, 0.0, 9.0, 0.0, "not_liquidatable"),
     ]
-    return [{**dict(zip(fields, row, strict=True)), "cohort": "takers"} for row in listed]
+    return [{**dict(zip(fields, row, strict=True)), "index": row[8], "cohort": "takers"} for row in listed]
 
 
 def venue_rows() -> list[dict[str, Any]]:
@@ -94,7 +94,7 @@ def cohort_rows() -> list[dict[str, Any]]:
         {"block": 300, "cohort": "keepers", "collateral": 10.0, "net_deposits": 10.0},
         {"block": 600, **takers, "collateral": 500.0, "long_notional": 700.0, "short_notional": 300.0, **paid},
         {"block": 600, "cohort": "makers", "collateral": 2100.0, "net_deposits": 2000.0, "fees": 5.0, "funding": 4.0},
-        {"block": 600, "cohort": "keepers", "collateral": 12.25, "net_deposits": 10.0, "rewards": 2.25, "gas": 1.0},
+        {"block": 600, "cohort": "keepers", "collateral": 9.25, "net_deposits": 7.0, "rewards": 2.25, "gas": 1.0},
     ]
 
 
@@ -116,11 +116,11 @@ def position_rows() -> list[dict[str, Any]]:
 
 def fallen(make_record: Make) -> Tables:
     closings = [
-        ("BTC", 390, 2, 20, 1.0, 85.0, 3.0),
-        ("BTC", 390, 2, 21, 3.0, 85.0, 1.0),
-        ("ETH", 400, 5, 20, 5.0, 10.0, 2.0),
+        ("BTC", 390, 2, 20, 1.0, 85.0, 3.0, 0.5),
+        ("BTC", 390, 2, 21, 3.0, 85.0, 1.0, 4.0),
+        ("ETH", 400, 5, 20, 5.0, 10.0, 2.0, 0.25),
     ]
-    fields = ("market", "block", "liquidated", "counterparty", "size", "price", "haircut")
+    fields = ("market", "block", "liquidated", "counterparty", "size", "price", "haircut", "counterparty_leverage")
     fills = [
         {"block": 90, "market": "BTC", "side": "buy", "price": 101.0, "size": 2.0, "maker_cohort": "makers"},
         {"block": 100, "market": "ETH", "side": "sell", "price": 10.0, "size": 1.0, "maker_cohort": "takers"},
@@ -222,6 +222,8 @@ EXPECTED: dict[str, tuple[float | None, float | None]] = {
     "deleveraged.ETH": (50, 0),
     "deleveraged_share": (390 / 1130, None),
     "deleveraging_haircut": (6, 0),
+    "deleveraging_count": (3, 0),
+    "deleveraged_leverage": (0.5, None),
     "deleveraged_counterparties": (2, 0),
     "deleveraged_top_share": (255 / 390, None),
     "deleveraged_gini": (gini([135, 255]), None),
@@ -240,6 +242,8 @@ EXPECTED: dict[str, tuple[float | None, float | None]] = {
     "overshoot_mean": (OVERSHOOT, None),
     "overshoot_largest": (0.5 / 9.5, None),
     "overshoot_share": (192 / 740, None),
+    "liquidation_discount_mean": ((94 / 95 + 2 * 92 / 94 + 2 * 180 / 92 + 2 * 88 / 90 + 3 * 86 / 89) / 740, None),
+    "liquidation_discount_largest": (3 / 89, None),
     "liquidation_failure_share": (2 / 9, None),
     "empty_book_share": (1 / 9, None),
     "zero_bid_share": (1 / 3, None),
@@ -321,6 +325,8 @@ EXPECTED: dict[str, tuple[float | None, float | None]] = {
     "profit_outside.takers": (15, 0),
     "profit_gas.keepers": (-1, 0),
     "profit_rewards.keepers": (2.25, 0),
+    "withdrawn.takers": (0, 0),
+    "withdrawn.keepers": (3, 0),
     "return.takers": (-0.085, 0),
     "return.makers": (0.05, 0),
     "return_price.makers": (91 / 2000, 0),

@@ -261,7 +261,8 @@ def test_a_change_that_changes_nothing_leaves_every_byte() -> None:
     [
         (lambda: abm.Delisting(price=5.0), "Delisting.price: 5; a price above zero goes with"),
         (lambda: abm.Delisting(price_of="set"), "Delisting.price: 0; a price above zero goes with"),
-        (lambda: abm.Drain(source="cohort"), "Drain.cohort: -1; a cohort's number"),
+        (lambda: abm.Drain(source="cohort"), "Drain.cohort: ''; the name of a cohort goes with"),
+        (lambda: abm.Drain(source="pool", cohort="vault"), "Drain.cohort: 'vault'; the name of a cohort goes with"),
         (lambda: abm.ChainHalt(from_seconds=5.0, to_seconds=5.0), "ChainHalt.to_seconds: 5 must be greater than from_seconds 5"),
         (lambda: abm.PausedFunctions(functions=("deposits",), symbol="BTC"), "PausedFunctions.symbol: deposits can only be paused"),
         (lambda: abm.PausedFunctions(functions=("minting",)), "PausedFunctions.functions: 'minting' is not one of trading"),
@@ -299,12 +300,24 @@ def test_a_drained_fund_is_gone_and_accounted_for() -> None:
 
 
 def test_a_drained_cohort_books_a_loss() -> None:
-    group = abm.Group(name="vault", strategy=abm.Holders(leverage=0.0), members=2, capital=500.0)
-    venue = with_events(abm.Drain(at_seconds=2.0, share=0.5, source="cohort", cohort=0))
-    model = PerpModel(venue, path(1000.0), [group], blocks=5, check=True, capacity=SMALL).run()
-    assert model.state.accounts["collateral"].tolist() == [250.0, 250.0]
+    groups = [abm.Group(name=name, strategy=abm.Holders(leverage=0.0), members=2, capital=500.0) for name in ("others", "vault")]
+    venue = with_events(abm.Drain(at_seconds=2.0, share=0.5, source="cohort", cohort="vault"))
+    model = PerpModel(venue, path(1000.0), groups, blocks=5, check=True, capacity=SMALL).run()
+    assert model.state.accounts["collateral"].tolist() == [500.0, 500.0, 250.0, 250.0]
     cohort = model.frames()["cohorts"]
-    assert last({"cohorts": cohort}, "liquidation", "cohorts") == pytest.approx(-500.0)
+    assert last({"cohorts": cohort.filter(cohort["cohort"] == "vault")}, "liquidation", "cohorts") == pytest.approx(-500.0)
+
+
+def test_an_unknown_cohort_is_refused() -> None:
+    group = abm.Group(name="vault", strategy=abm.Holders(leverage=0.0), members=2, capital=500.0)
+    venue = with_events(abm.Drain(source="cohort", cohort="vaults"))
+    with pytest.raises(ParameterError, match=r"Drain\.cohort: there is no cohort 'vaults'; the nearest name is 'vault'"):
+        PerpModel(venue, path(1000.0), [group], blocks=5, capacity=SMALL)
+
+
+def test_without_cohorts_no_name_is_near() -> None:
+    with pytest.raises(ParameterError, match=r"Drain\.cohort: there is no cohort 'vault'$"):
+        two_traders(with_events(abm.Drain(source="cohort", cohort="vault")), (1000.0,))
 
 
 def test_a_drained_pool_is_worth_less() -> None:

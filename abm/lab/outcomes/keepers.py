@@ -41,6 +41,12 @@ def overshoots(many: ManyRuns) -> pl.DataFrame:
     return many.make(closings).with_columns(overshoot=pl.when(pl.col("bankruptcy_price") > 0.0).then(worse).otherwise(0.0))
 
 
+def discounts(many: ManyRuns) -> pl.DataFrame:
+    """Closings with `discount`, how much less than the index a sale brought, or how much more a purchase cost, as a fraction of it."""
+    above = pl.col("price") / pl.col("index") - 1.0
+    return many.make(closings).with_columns(discount=pl.when(pl.col("side") == "sell").then(-above).otherwise(above))
+
+
 def unattended(many: ManyRuns) -> pl.DataFrame:
     """Looks at which accounts were below maintenance margin as at the look before: `run`, `tried`, whether anybody tried to
     liquidate anything in between."""
@@ -61,6 +67,15 @@ closed_by_keeper = pl.col("delay").filter(pl.col("size") > 0.0)
 DELAY = "from falling below maintenance margin to execution"
 DELAYS = "liquidations: block, trigger_block"
 BEYOND = "liquidations: price, bankruptcy_price"
+discounted = partial(
+    Outcome,
+    unit="fraction of the index",
+    source="liquidations: price, index. Fire sales: Shleifer and Vishny (2011)",
+    exercised_by="a liquidation",
+    better="less",
+    rows=discounts,
+    tables=("liquidations",),
+)
 
 OUTCOMES = (
     closed(
@@ -131,6 +146,17 @@ OUTCOMES = (
         rows=overshoots,
         value=weighted_mean((pl.col("overshoot") > 0.0).cast(pl.Float64), pl.col("notional")),
         tables=("liquidations",),
+    ),
+    discounted(
+        name="liquidation_discount_mean",
+        definition="how much less than at the index was got for long positions, or more was paid for short ones, mean weighted by notional",
+        value=weighted_mean(pl.col("discount"), pl.col("notional")),
+    ),
+    discounted(
+        name="liquidation_discount_largest",
+        detail=True,
+        definition="how much less than at the index one transaction got for a long position, or more it paid for a short one, at most",
+        value=pl.col("discount").max(),
     ),
     tried(
         name="liquidation_failure_share",

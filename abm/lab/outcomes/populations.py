@@ -71,6 +71,13 @@ OUTCOMES = (
         value=pl.col("total").last(),
     ),
     *(gained(name=f"profit_{part}", unit="USD", definition=MEANING[part], value=pl.col(part).last()) for part in PARTS),
+    gained(
+        name="withdrawn",
+        unit="USD",
+        definition="taken out of the venue from the first look to the last, less what was paid in; a debt left behind counts against "
+        "profit, but not here",
+        value=pl.col("net_deposits").first() - pl.col("net_deposits").last(),
+    ),
     Outcome(
         name="liquidated_notional",
         unit="USD",

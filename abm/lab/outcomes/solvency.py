@@ -52,7 +52,7 @@ def cents(amount: pl.Expr) -> pl.Expr:
 
 look = partial(Outcome, rows=venue_looks, tables=("venue",), exercised_by="always")
 closing = partial(Outcome, rows=deleveraged, tables=("deleveragings",), source="deleveragings", exercised_by="a deleveraging")
-counterparty = partial(Outcome, rows=counterparties, tables=("deleveragings",), source="deleveragings", exercised_by="a deleveraging")
+counterparty = partial(closing, rows=counterparties)
 below = pl.col("below_maintenance_notional")
 
 OUTCOMES = (
@@ -148,6 +148,24 @@ OUTCOMES = (
         better="less",
         value=pl.col("haircut").sum(),
         absent=0.0,
+    ),
+    closing(
+        name="deleveraging_count",
+        detail=True,
+        unit="closings",
+        definition="of a position, or a part of it, against a bankrupt one",
+        exercised_by="always",
+        better="less",
+        value=pl.len(),
+        absent=0.0,
+    ),
+    closing(
+        name="deleveraged_leverage",
+        detail=True,
+        unit="times equity",
+        definition="notional of all positions over equity of a counterparty just before it was deleveraged, median of the closings",
+        source="deleveragings: counterparty_leverage",
+        value=pl.col("counterparty_leverage").median(),
     ),
     counterparty(
         name="deleveraged_counterparties",
