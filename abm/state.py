@@ -55,6 +55,14 @@ CURVE = "curve"  # traders meet a curve of the venue's own
 POOLED = "pool"  # money can be paid into a pool that is the traders' other side
 RANGED = "range"  # liquidity can be provided in a range of prices
 
+# What a margin tier's fractions depend on beside notional.
+SIZED_BY_ROOT = 1  # on the square root of the position's coins
+SIZED_BY_SKEW = 2  # on the position's coins over the market's skew scale
+
+# What an account's margin depends on beside its positions one by one, combined by |.
+WEIGHS_PROFIT = 1  # an unrealised profit counts only in part for initial margin
+NETS_MARKETS = 2  # positions in several markets offset each other
+
 # Market status.
 ACTIVE = 0
 HALTED = 1
@@ -255,8 +263,17 @@ MARGIN_TIER = np.dtype(
         ("maintenance", "f8"),  # maintenance margin fraction of notional in this tier
         ("initial_deduction", "f8"),  # USD, keeps the initial margin continuous at the tier's edge
         ("maintenance_deduction", "f8"),  # USD, keeps the maintenance margin continuous at the tier's edge
-        ("size_factor", "f8"),  # fraction per square root of a coin by which both fractions rise with size; 0 = they do not
-        ("weighs_profit", "i4"),  # 1: an unrealised profit counts only in part for initial margin
+        ("sized", "i4"),  # SIZED_BY_..., or 0: the fractions are all there is
+        ("account_wide", "i4"),  # WEIGHS_PROFIT | NETS_MARKETS, or 0: margins of positions just add up
+        ("size_factor", "f8"),  # SIZED_BY_ROOT: fraction per square root of a coin; SIZED_BY_SKEW: fraction of one skew scale of coins
+        ("skew_scale", "f8"),  # coins
+        ("maintenance_of_initial", "f8"),  # SIZED_BY_SKEW: fraction of the initial margin that rises with size
+        ("reward", "f8"),  # SIZED_BY_SKEW: fraction of notional that pays for a liquidation
+        ("least_margin", "f8"),  # SIZED_BY_SKEW: USD per position
+        ("initial_floor", "f8"),  # NETS_MARKETS: least fraction of notional, added up over markets
+        ("maintenance_floor", "f8"),
+        ("lowest_correlation", "f8"),  # NETS_MARKETS: of the worst case
+        ("highest_correlation", "f8"),
         ("profit_weight", "f8"),  # part that counts at most
         ("profit_size_factor", "f8"),  # per square root of a USD, by which large profits count less; 0 = they do not
         ("profit_cap", "f8"),  # USD of unrealised profit that counts at most for initial margin; 0 = no cap

@@ -24,7 +24,7 @@ REFERENCE = Path(__file__).parents[1] / "tests" / "reference"
 MARK = re.compile(r"(<!-- mechanisms -->\n).*?(<!-- end -->)", re.DOTALL)
 HEAD = ("mechanism", "formula", "rules that run it", "presets with such a rule", "published rows")
 
-ANY_MARGIN = ("FlatMargin", "OpenInterestMargin", "TieredMargin", "SizeMargin")
+ANY_MARGIN = ("FlatMargin", "OpenInterestMargin", "TieredMargin", "SizeMargin", "SkewMargin", "PortfolioMargin")
 
 # Mechanism -> the rules that run its formula, or why none does. `Rule.field`: only where the field is not zero; `Rule.field=value`: only
 # where it has that value.
@@ -145,7 +145,7 @@ RULES: dict[str, tuple[str, ...] | str] = {
     "snx.fill_price": ("SkewedPool",),
     "snx.keeper_reward": ("CostCoveringEnforcement",),
     "snx.liquidation_capacity": ("WindowedLiquidation",),
-    "snx.required_margins": "margin on the Synthetix preset is a SizeMargin or flat fractions; see its page",
+    "snx.required_margins": ("SkewMargin",),
     "snx.velocity_funding_series": ("VelocityFunding",),
     "snx.velocity_funding_step": ("VelocityFunding",),
     "vamm.amm_funding_pnl": ("TwapPremiumFunding",),

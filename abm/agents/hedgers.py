@@ -97,7 +97,9 @@ class Hedgers(Strategy):
     opening_share: float = parameter(1.0, unit="share of members whose hedge is in place from the first block", least=0.0, most=1.0)
     reserve: Distribution | float = parameter(0.5, unit="USD outside per USD of capital", least=0.0)
     top_up_at: Distribution | float = parameter(1.5, unit="equity over initial margin", least=0.0)
-    market_shares: tuple[float, ...] = parameter((), unit="shares of the exposure, one per market; empty = equal", least=0.0)
+    market_shares: tuple[float, ...] = parameter(
+        (), unit="shares of the exposure, one per market; empty = equal", about="below zero: owed where the member owns the others"
+    )
     reach: float = parameter(0.0002, unit="fraction beyond the best price of the other side", least=0.0, most=0.5)
 
     def init(self, recruits: Recruits) -> tuple[Table, NDArray[np.int64], NDArray[np.float64], np.uint64, float]:
@@ -114,7 +116,7 @@ class Hedgers(Strategy):
         sides = np.where(recruits.uniforms("side") < self.long_share, 1.0, -1.0)
         shares = np.array(self.market_shares or [1.0] * state.n_markets)
         worth = recruits.capital * recruits.draw("exposure", self.exposure) * sides
-        for k, share in enumerate(shares / shares.sum()):
+        for k, share in enumerate(shares / np.abs(shares).sum()):
             index = float(state.markets["index"][k])
             state.outside["size"][recruits.rows, k] = worth * share / index
             state.outside["endowment"][recruits.rows, k] = worth * share

@@ -20,7 +20,8 @@ from abm.kernels.auction_prices import (
 from abm.kernels.compiled import inline, kernel
 from abm.kernels.execution import choose_position, may_hold, notional_at_mark, record_liquidation, reward_keeper, settle_rounding
 from abm.kernels.liquidator import take_position
-from abm.kernels.margin import account_risk, is_liquidatable, open_interest_change, position_margin
+from abm.kernels.margin import account_risk, is_liquidatable, open_interest_change
+from abm.kernels.margin_shares import has_initial_margin_for
 from abm.kernels.spot_collateral import deposit_loss_fraction
 from abm.kernels.takeover import change_position
 from abm.state import (
@@ -99,23 +100,6 @@ def takes_everything(positions, i, share):
 
 
 @inline
-def could_carry(accounts, positions, markets, margin_tiers, i, bidder, share, gain):
-    """Whether the bidder has initial margin for its own and a share of account i's positions together, its gain included."""
-    equity, _, _ = account_risk(accounts, positions, markets, margin_tiers, bidder)
-    initial = 0.0
-    for k in range(positions.shape[1]):
-        sign = 1 if positions[i, k].lots > 0 else -1
-        lots = positions[bidder, k].lots + sign * lots_of_share(positions, i, k, share)
-        if lots != 0:
-            price = markets[k].lot * markets[k].mark
-            needed, _ = position_margin(
-                markets, margin_tiers, k, abs(lots) * price, markets[k].open_interest * price, positions[bidder, k].least_margin_fraction
-            )
-            initial += needed
-    return equity + gain >= initial
-
-
-@inline
 def affordable_share(accounts, positions, markets, margin_tiers, i, bidder, share, gain):
     """Share of account i that the bidder has the margin for: what it wants, or half of it as often as needed; 0 if none.
 
@@ -123,7 +107,7 @@ def affordable_share(accounts, positions, markets, margin_tiers, i, bidder, shar
     """
     for _ in range(TRIES):
         taken = 1.0 if takes_everything(positions, i, share) else share
-        if could_carry(accounts, positions, markets, margin_tiers, i, bidder, taken, gain * taken):
+        if has_initial_margin_for(accounts, positions, markets, margin_tiers, bidder, i, taken, gain * taken):
             return taken
         share *= 0.5
     return 0.0
@@ -191,7 +175,7 @@ def sell_share(
     result = NOT_LIQUIDATABLE
     share = gain = payout = bid = 0.0
     if is_liquidatable(equity, maintenance):
-        k = choose_position(venue, positions, i, wanted, key)
+        k = choose_position(venue, positions, markets, margin_tiers, i, wanted, key)
         if k == NOBODY:  # several bidders may take their shares in one block
             for j in range(positions.shape[1]):
                 if positions[i, j].lots != 0:

@@ -164,7 +164,7 @@ def join_liquidation(
         if vault != NOBODY and could_take_over(accounts, positions, markets, margin_tiers, i, vault, equity):
             hand_over(venue, accounts, positions, markets, liquidations, i, vault, keeper, submitted, equity, maintenance)
             return FILLED
-    k = choose_ready_position(venue, accounts, positions, markets, terms, i, wanted, key)
+    k = choose_ready_position(venue, accounts, positions, markets, margin_tiers, terms, i, wanted, key)
     allowance = allowance_left(terms[0].max_notional_per_block, accounts[i].used_notional)
     if k == NOBODY or allowance <= 0.0:
         record_liquidation(venue, accounts, liquidations, i, keeper, NOBODY, submitted, equity, maintenance, ALREADY_LIQUIDATED)

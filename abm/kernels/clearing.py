@@ -34,8 +34,8 @@ from abm.kernels.margin import (
     account_risk,
     is_liquidatable,
     open_interest_change,
-    position_margin,
 )
+from abm.kernels.margin_shares import lots_to_close, maintenance_part
 from abm.kernels.portions import (
     coins_to_cover_shortage,
     coverable_share,
@@ -117,10 +117,7 @@ def fund_share(accounts, positions, markets, margin_tiers, i, k, change, value, 
     lot = markets[k].lot
     side = 1 if change > 0 else -1
     equity, _, maintenance = account_risk(accounts, positions, markets, margin_tiers, i)
-    price = lot * markets[k].mark
-    _, own = position_margin(
-        markets, margin_tiers, k, abs(held) * price, markets[k].open_interest * price, positions[i, k].least_margin_fraction
-    )
+    own = maintenance_part(positions, markets, margin_tiers, i, k, maintenance, abs(held) * (lot * markets[k].mark))
     set_free = own * abs(change) / abs(held)
     bankruptcy = bankruptcy_quote_change(change * lot, markets[k].mark, set_free, equity, maintenance)
     return fund_delta(-side * value, bankruptcy, fund_fee)
@@ -333,10 +330,10 @@ def cools_down(venue, accounts, positions, markets, terms, i, k):
 
 
 @inline
-def choose_ready_position(venue, accounts, positions, markets, terms, i, wanted, key):
+def choose_ready_position(venue, accounts, positions, markets, margin_tiers, terms, i, wanted, key):
     """As `choose_position`, passing over what cools down."""
     while True:
-        k = choose_position(venue, positions, i, wanted, key)
+        k = choose_position(venue, positions, markets, margin_tiers, i, wanted, key)
         if k == NOBODY or not cools_down(venue, accounts, positions, markets, terms, i, k):
             return k
         positions[i, k].liquidated_block = venue[0].block
@@ -385,7 +382,7 @@ def closing_order(
     mark = markets[k].mark
     size = held * lot
     value = abs(size) * mark
-    _, own = position_margin(markets, margin_tiers, k, value, markets[k].open_interest * lot * mark, positions[i, k].least_margin_fraction)
+    own = maintenance_part(positions, markets, margin_tiers, i, k, maintenance, value)
     fund_fee = terms[0].max_fee
     fee = 0.0
     freeing = 0.0
@@ -398,6 +395,7 @@ def closing_order(
             portion = 1.0
         coins = liquidation_size(size, mark, terms[0].min_notional, portion, allowance, lot)
         wanted_lots = min(max(int(abs(coins) / lot + 0.5), 1), abs(held))
+    wanted_lots = min(wanted_lots, lots_to_close(positions, markets, margin_tiers, i, k))
     if terms[0].window > 0.0:
         most = liquidatable_in_window(
             wanted_lots * lot, terms[0].window_capacity, lots_in_window(liquidated_lots, k, block) * lot,
@@ -441,7 +439,7 @@ def liquidate(
                 if vault != NOBODY and could_take_over(accounts, positions, markets, margin_tiers, i, vault, equity):
                     hand_over(venue, accounts, positions, markets, liquidations, i, vault, keeper, submitted, equity, maintenance)
                     return FILLED
-            k = choose_ready_position(venue, accounts, positions, markets, terms, i, wanted, key)
+            k = choose_ready_position(venue, accounts, positions, markets, margin_tiers, terms, i, wanted, key)
             allowance = allowance_left(terms[0].max_notional_per_block, accounts[i].used_notional)
             if k == NOBODY or allowance <= 0.0:
                 k = NOBODY

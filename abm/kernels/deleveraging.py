@@ -11,7 +11,8 @@ from abm.kernels.account_auction import socialise_over_deposits
 from abm.kernels.compiled import inline, kernel
 from abm.kernels.execution import may_change, settle_rounding
 from abm.kernels.liquidation import bankruptcy_price
-from abm.kernels.margin import account_risk, account_risk_after, open_interest_change, position_margin, transition_result
+from abm.kernels.margin import account_risk, account_risk_after, open_interest_change, transition_result
+from abm.kernels.margin_shares import adds_risk, maintenance_part, nets_markets
 from abm.kernels.random import uniform
 from abm.kernels.takeover import change_position
 from abm.state import ACTIVE, FUND_EXHAUSTED, NO_LIQUIDITY, NOBODY, REDUCE_ONLY_DROPPED
@@ -33,10 +34,7 @@ def account_bankruptcy_price(accounts, positions, markets, margin_tiers, i, k):
     """USD per coin at which closing account i's position in market k uses up exactly its share of the account's equity."""
     equity, _, maintenance = account_risk(accounts, positions, markets, margin_tiers, i)
     held = positions[i, k].lots
-    price = markets[k].lot * markets[k].mark
-    _, own = position_margin(
-        markets, margin_tiers, k, abs(held) * price, markets[k].open_interest * price, positions[i, k].least_margin_fraction
-    )
+    own = maintenance_part(positions, markets, margin_tiers, i, k, maintenance, abs(held) * (markets[k].lot * markets[k].mark))
     return bankruptcy_price(-held * markets[k].lot, markets[k].mark, own, equity, maintenance)
 
 
@@ -78,7 +76,11 @@ def deleverage(venue, accounts, positions, markets, margin_tiers, funds, delever
         after = 0.0
     elif maintenance > 0.0 and abs(after - equity * maintenance_after / maintenance) <= 1e-12 * size:
         after = equity * maintenance_after / maintenance
-    if transition_result(equity, initial, maintenance, after, initial_after, maintenance_after) != 0:
+    if nets_markets(margin_tiers):
+        # Where markets net, what is left may need more margin than its part of the whole; a smaller debt is all that is asked of it.
+        if after < min(equity, 0.0) or not adds_risk(positions, markets, margin_tiers, i, k):
+            return False
+    elif transition_result(equity, initial, maintenance, after, initial_after, maintenance_after) != 0:
         return False
     if not may_change(accounts, positions, markets, margin_tiers, j, k, -change, side * value, interest):
         return False

@@ -6,7 +6,8 @@ import math
 
 from abm.kernels.compiled import inline, kernel
 from abm.kernels.liquidation import distance_to_fillable, fillable_price, is_more_urgent
-from abm.kernels.margin import is_liquidatable, position_margin
+from abm.kernels.margin import is_liquidatable
+from abm.kernels.margin_shares import maintenance_part
 from abm.kernels.random import uniform
 from abm.kernels.transactions import submit_liquidation
 from abm.state import NOBODY
@@ -50,7 +51,7 @@ def submit_protocol_liquidations(
                     size = positions[i, k].lots * markets[k].lot
                     mark = markets[k].mark
                     notional = abs(size) * mark
-                    _, own = position_margin(markets, margin_tiers, k, notional, markets[k].open_interest * markets[k].lot * mark, 0.0)
+                    own = maintenance_part(positions, markets, margin_tiers, i, k, maintenance, notional)
                     limit = fillable_price(
                         size, mark, own, equity, maintenance, terms[0].bankruptcy_adjustment, terms[0].spread_to_maintenance_margin
                     )

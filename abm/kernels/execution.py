@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abm.kernels.compiled import inline
 from abm.kernels.margin import account_risk, account_risk_after, transition_result
+from abm.kernels.margin_shares import adds_risk
 from abm.kernels.portions import keeper_reward
 from abm.kernels.random import uniform
 from abm.state import NOBODY
@@ -33,20 +34,27 @@ def may_change(accounts, positions, markets, margin_tiers, i, k, lots, cash, int
 
 
 @inline
-def choose_position(venue, positions, i, wanted, key):
+def is_open_to_liquidation(venue, positions, markets, margin_tiers, i, j):
+    """Whether account i holds a position in market j that has not been tried in this block, and whose closing lowers its margin."""
+    if positions[i, j].lots == 0 or positions[i, j].liquidated_block == venue[0].block:
+        return False
+    return adds_risk(positions, markets, margin_tiers, i, j)
+
+
+@inline
+def choose_position(venue, positions, markets, margin_tiers, i, wanted, key):
     """The market to liquidate: the wanted one if it is still open to it, else one drawn among those not yet tried in this block."""
-    block = venue[0].block
     open_markets = 0
     for j in range(positions.shape[1]):
-        if positions[i, j].lots != 0 and positions[i, j].liquidated_block != block:
+        if is_open_to_liquidation(venue, positions, markets, margin_tiers, i, j):
             if j == wanted:
                 return j
             open_markets += 1
     if open_markets == 0:
         return NOBODY
-    chosen = int(uniform(key, block, i, 0) * open_markets)
+    chosen = int(uniform(key, venue[0].block, i, 0) * open_markets)
     for j in range(positions.shape[1]):
-        if positions[i, j].lots != 0 and positions[i, j].liquidated_block != block:
+        if is_open_to_liquidation(venue, positions, markets, margin_tiers, i, j):
             if chosen == 0:
                 return j
             chosen -= 1

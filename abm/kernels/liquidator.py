@@ -12,6 +12,7 @@ from abm.kernels.execution import choose_position, may_change, may_hold, notiona
 from abm.kernels.house import pay_fund
 from abm.kernels.liquidation import bankruptcy_price
 from abm.kernels.margin import account_risk, is_liquidatable, open_interest_change, position_margin
+from abm.kernels.margin_shares import lots_to_close, maintenance_part
 from abm.kernels.takeover import change_position
 from abm.state import (
     ACTIVE,
@@ -73,7 +74,7 @@ def take_position(
     result = NOT_LIQUIDATABLE
     k = NOBODY
     if is_liquidatable(equity, maintenance):
-        k = choose_position(venue, positions, i, wanted, key)
+        k = choose_position(venue, positions, markets, margin_tiers, i, wanted, key)
         result = ALREADY_LIQUIDATED
     n = record_liquidation(venue, accounts, liquidations, i, keeper, k, submitted, equity, maintenance, result)
     if k == NOBODY:
@@ -85,10 +86,9 @@ def take_position(
     ratio = terms[0].max_fee
     share = takeover_share(abs(held) * price, total, equity, maintenance, terms[0].min_notional)
     wanted_lots = min(max(int(share * abs(held) + 0.5), 1), abs(held))
+    wanted_lots = min(wanted_lots, lots_to_close(positions, markets, margin_tiers, i, k))
     lots = wanted_lots if most <= 0 else min(wanted_lots, most)
-    _, own = position_margin(
-        markets, margin_tiers, k, abs(held) * price, markets[k].open_interest * price, positions[i, k].least_margin_fraction
-    )
+    own = maintenance_part(positions, markets, margin_tiers, i, k, maintenance, abs(held) * price)
     result = FILLED
     if markets[k].status != ACTIVE or markets[k].barred & BAR_LIQUIDATIONS != 0:
         result = MARKET_HALTED

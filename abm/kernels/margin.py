@@ -9,7 +9,9 @@ from __future__ import annotations
 import math
 
 from abm.kernels.compiled import inline, shared_kernel
-from abm.state import NOT_YET
+from abm.kernels.portfolio import portfolio_requirement
+from abm.kernels.size_margin import counted_profit, size_scaled_fraction, skew_margins
+from abm.state import NETS_MARKETS, NOT_YET, SIZED_BY_SKEW, WEIGHS_PROFIT
 
 # Equality of risk after a partial close exactly at the bankruptcy price holds only up to rounding.
 RISK_TOLERANCE = 1e-12
@@ -40,56 +42,6 @@ def open_interest_scaled_fraction(initial_margin_fraction, open_interest, lower_
 
 
 @inline
-def size_scaled_fraction(fraction, size_factor, size):
-    """Margin fraction that rises with the size of a position: max(f, 0.8 f + size factor x sqrt(|size|)).
-
-    Size in coins, the factor per square root of a coin; 0 turns it off (Drift v2 `programs/drift/src/math/margin.rs`,
-    calculate_size_premium_liability_weight; liability weights follow the same formula).
-    """
-    if size_factor == 0.0:
-        return fraction
-    return max(fraction, 0.8 * fraction + size_factor * math.sqrt(abs(size)))
-
-
-@inline
-def high_leverage_fraction(ordinary, high_leverage, size_factor, size):
-    """Initial margin fraction of an account in high-leverage mode: its advantage over the ordinary fraction shrinks with size.
-
-    The size-scaled ordinary fraction starts 20 % below the ordinary one. While it is below, the fraction goes from `high_leverage` to
-    `ordinary` as it uses up that distance; above, it is the size-scaled one (Drift v2 `math/margin.rs`,
-    calc_high_leverage_mode_initial_margin_ratio_from_size).
-    """
-    if size_factor == 0.0:
-        return high_leverage
-    scaled = 0.8 * ordinary + size_factor * math.sqrt(abs(size))
-    if scaled > ordinary:
-        return scaled
-    used = max(0.0, 1.0 - (ordinary - scaled) / (0.2 * ordinary))
-    return high_leverage + max(ordinary - high_leverage, 0.0) * used
-
-
-@inline
-def size_discounted_weight(weight, size_factor, size):
-    """Weight of an asset that falls with its size: min(w, 1.1 / (1 + size factor x sqrt(size))) (Drift v2 `math/margin.rs`,
-    calculate_size_discount_asset_weight; the size of an unrealised profit is its USD)."""
-    if size_factor == 0.0:
-        return weight
-    return min(weight, 1.1 / (1.0 + size_factor * math.sqrt(size)))
-
-
-@inline
-def counted_profit(profit, weight, size_factor, cap):
-    """USD of an unrealised profit that counts for initial margin: weighted by its size, at most `cap`; losses count in full.
-
-    A cap of 0 means none (Drift v2 `state/perp_market.rs`, get_unrealized_asset_weight, and `math/margin.rs`).
-    """
-    if profit <= 0.0:
-        return profit
-    counted = profit * size_discounted_weight(weight, size_factor, profit)
-    return min(counted, cap) if cap > 0.0 else counted
-
-
-@inline
 def entry_value_after(held, entry_value, lots, value):
     """Cost basis in USD of `held` lots after `lots` more were bought at a total of `value` USD, at average entry price."""
     after = held + lots
@@ -106,7 +58,7 @@ def position_margin(markets, margin_tiers, k, notional, open_interest, least_fra
 
     Tier t holds from `above` on: notional x rate - deduction, the deduction making the margin continuous at the edge
     (Hyperliquid docs, margin tiers). Initial margin is at least `least_fraction` x notional, the user's own leverage. Where the tier
-    has a size factor, both fractions are size-scaled.
+    says so, both fractions rise with the size of the position.
     """
     t = 0
     while t + 1 < margin_tiers.shape[1] and notional > margin_tiers[k, t + 1].above:
@@ -115,11 +67,16 @@ def position_margin(markets, margin_tiers, k, notional, open_interest, least_fra
         margin_tiers[k, t].initial, open_interest, markets[k].open_interest_lower_cap, markets[k].open_interest_upper_cap
     )
     own = margin_tiers[k, t].maintenance
-    size_factor = margin_tiers[k, t].size_factor
-    if size_factor > 0.0 and markets[k].mark > 0.0:
+    if margin_tiers[k, t].sized != 0 and markets[k].mark > 0.0:
         size = notional / markets[k].mark
-        fraction = size_scaled_fraction(fraction, size_factor, size)
-        own = size_scaled_fraction(own, size_factor, size)
+        if margin_tiers[k, t].sized == SIZED_BY_SKEW:
+            initial, maintenance, reward = skew_margins(
+                size, markets[k].mark, margin_tiers[k, t].skew_scale, margin_tiers[k, t].size_factor, margin_tiers[k, t].initial,
+                margin_tiers[k, t].maintenance_of_initial, margin_tiers[k, t].reward, margin_tiers[k, t].least_margin,
+            )  # fmt: skip
+            return max(initial + reward, least_fraction * notional), maintenance + reward
+        fraction = size_scaled_fraction(fraction, margin_tiers[k, t].size_factor, size)
+        own = size_scaled_fraction(own, margin_tiers[k, t].size_factor, size)
     initial = fraction * notional - margin_tiers[k, t].initial_deduction
     maintenance = own * notional - margin_tiers[k, t].maintenance_deduction
     return max(initial, least_fraction * notional), maintenance
@@ -130,11 +87,13 @@ def account_risk_after(accounts, positions, markets, margin_tiers, i, k, lots, c
     """(equity, initial margin, maintenance margin) in USD that account i would have after a change in market k.
 
     The change: `lots` more in market k, `cash` USD more collateral, open interest of market k at `open_interest_lots`.
-    Unrealised profit that does not count for initial margin is added to it.
+    Margins add up over markets, unless the rule nets them. Unrealised profit that does not count for initial margin is added to it.
     """
     equity = accounts[i].collateral + cash
     initial = 0.0
     maintenance = 0.0
+    net_initial = squared_initial = initial_floor = 0.0
+    net_maintenance = squared_maintenance = maintenance_floor = 0.0
     for j in range(positions.shape[1]):
         held = positions[i, j].lots
         interest = markets[j].open_interest
@@ -150,15 +109,28 @@ def account_risk_after(accounts, positions, markets, margin_tiers, i, k, lots, c
             )
             initial += more_initial
             maintenance += more_maintenance
-            if margin_tiers[j, 0].weighs_profit != 0:
-                entry_value = positions[i, j].entry_value
-                if j == k and lots != 0:
-                    entry_value = entry_value_after(positions[i, j].lots, entry_value, lots, -cash)
-                profit = value - entry_value
-                counted = counted_profit(
-                    profit, margin_tiers[j, 0].profit_weight, margin_tiers[j, 0].profit_size_factor, margin_tiers[j, 0].profit_cap
-                )
-                initial += profit - counted
+            if margin_tiers[j, 0].account_wide != 0:
+                if margin_tiers[j, 0].account_wide & NETS_MARKETS != 0:
+                    net_initial += more_initial if held > 0 else -more_initial
+                    squared_initial += more_initial * more_initial
+                    initial_floor += margin_tiers[j, 0].initial_floor * abs(value)
+                    net_maintenance += more_maintenance if held > 0 else -more_maintenance
+                    squared_maintenance += more_maintenance * more_maintenance
+                    maintenance_floor += margin_tiers[j, 0].maintenance_floor * abs(value)
+                if margin_tiers[j, 0].account_wide & WEIGHS_PROFIT != 0:
+                    entry_value = positions[i, j].entry_value
+                    if j == k and lots != 0:
+                        entry_value = entry_value_after(positions[i, j].lots, entry_value, lots, -cash)
+                    profit = value - entry_value
+                    counted = counted_profit(
+                        profit, margin_tiers[j, 0].profit_weight, margin_tiers[j, 0].profit_size_factor, margin_tiers[j, 0].profit_cap
+                    )
+                    initial += profit - counted
+    if squared_initial > 0.0:
+        lowest = margin_tiers[0, 0].lowest_correlation
+        highest = margin_tiers[0, 0].highest_correlation
+        initial = portfolio_requirement(squared_initial, net_initial, initial_floor, lowest, highest)
+        maintenance = portfolio_requirement(squared_maintenance, net_maintenance, maintenance_floor, lowest, highest)
     if accounts[i].house != 0:
         return equity, 0.0, 0.0
     return equity, initial, maintenance
@@ -168,8 +140,8 @@ def account_risk_after(accounts, positions, markets, margin_tiers, i, k, lots, c
 def account_risk(accounts, positions, markets, margin_tiers, i):
     """(equity, initial margin, maintenance margin) in USD of account i at mark prices.
 
-    Equity = collateral + sum of size x mark; margins add up over markets whatever the sign of the positions. The venue's own account
-    needs none.
+    Equity = collateral + sum of size x mark; margins add up over markets whatever the sign of the positions, unless the rule nets them.
+    The venue's own account needs none.
     """
     return account_risk_after(accounts, positions, markets, margin_tiers, i, -1, 0, 0.0, 0)
 

@@ -25,7 +25,8 @@ from abm.kernels.execution import (
 )
 from abm.kernels.house import interest_after, settle_with_house, withdraw_quotes
 from abm.kernels.liquidation import allowance_left, bankruptcy_price, liquidation_size
-from abm.kernels.margin import account_risk, is_liquidatable, position_margin
+from abm.kernels.margin import account_risk, is_liquidatable
+from abm.kernels.margin_shares import lots_to_close, maintenance_part
 from abm.kernels.pools import (
     borrowing_rate,
     capped_impact,
@@ -237,7 +238,7 @@ def liquidate_in_pool(
     k = NOBODY
     below = is_liquidatable(equity, maintenance)
     if accounts[i].house == 0 and notional_before > 0.0:
-        k = choose_position(venue, positions, i, wanted, key)
+        k = choose_position(venue, positions, markets, margin_tiers, i, wanted, key)
         if k != NOBODY and not below:
             fee = pool_terms[k].liquidation_fee * notional_before
             below = is_position_liquidatable(equity, 0.0, 0.0, fee, notional_before, pool_terms[k].least_left, pool_terms[k].least_fraction)
@@ -255,11 +256,9 @@ def liquidate_in_pool(
     side = -1 if held > 0 else 1
     size = held * markets[k].lot
     coins = liquidation_size(size, markets[k].mark, terms[0].min_notional, terms[0].max_portion, allowance, markets[k].lot)
-    lots = min(max(int(abs(coins) / markets[k].lot + 0.5), 1), abs(held))
+    lots = min(max(int(abs(coins) / markets[k].lot + 0.5), 1), lots_to_close(positions, markets, margin_tiers, i, k))
     lot_price = markets[k].lot * markets[k].mark
-    _, own = position_margin(
-        markets, margin_tiers, k, abs(held) * lot_price, markets[k].open_interest * lot_price, positions[i, k].least_margin_fraction
-    )
+    own = maintenance_part(positions, markets, margin_tiers, i, k, maintenance, abs(held) * lot_price)
     value = lots * markets[k].lot * markets[k].oracle
     delta = 0.0
     reward = 0.0

@@ -2,7 +2,7 @@
 
 GMX v2 (gmx-io/gmx-synthetics `contracts/pricing/PricingUtils.sol`, `contracts/pricing/PositionPricingUtils.sol`,
 `contracts/market/MarketUtils.sol`, `contracts/position/PositionUtils.sol`) and Synthetix Perps V3 (Synthetixio/synthetix-v3
-`markets/perps-market/contracts/storage/PerpsMarket.sol`, `AsyncOrder.sol`, `PerpsMarketConfiguration.sol`).
+`markets/perps-market/contracts/storage/PerpsMarket.sol`, `AsyncOrder.sol`).
 """
 
 from __future__ import annotations
@@ -181,17 +181,6 @@ def may_deleverage(side_profit, side_pool, threshold):
 def skewed_price(price, skew, size, skew_scale):
     """USD per coin of a trade of `size` coins (sign of the trade): price x (1 + (skew + size / 2) / scale)."""
     return price * (1.0 + (skew + 0.5 * size) / skew_scale)
-
-
-@inline
-def skew_margins(size, price, skew_scale, initial_fraction, least_ratio, maintenance_scalar, reward_ratio, least_margin):
-    """(initial, maintenance, liquidation reward) margin in USD of a position of `size` coins.
-
-    Initial ratio = |size| / scale x fraction + least ratio; maintenance is a scalar of initial; each position adds `least_margin`.
-    """
-    notional = abs(size) * price
-    initial = (abs(size) / skew_scale * initial_fraction + least_ratio) * notional
-    return initial + least_margin, initial * maintenance_scalar + least_margin, notional * reward_ratio
 
 
 @inline

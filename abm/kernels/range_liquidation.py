@@ -14,7 +14,8 @@ from abm.kernels.execution import (
 )
 from abm.kernels.house import pay_fund
 from abm.kernels.liquidation import allowance_left, bankruptcy_price, fund_can_cover, liquidation_size
-from abm.kernels.margin import account_risk, is_liquidatable, position_margin
+from abm.kernels.margin import account_risk, is_liquidatable
+from abm.kernels.margin_shares import lots_to_close, maintenance_part
 from abm.kernels.range_pool import lots_up_to, swap
 from abm.kernels.range_trading import trade
 from abm.state import (
@@ -46,7 +47,7 @@ def liquidate_in_ranges(
     result = NOT_LIQUIDATABLE
     k = NOBODY
     if is_liquidatable(equity, maintenance):
-        k = choose_position(venue, positions, i, wanted, key)
+        k = choose_position(venue, positions, markets, margin_tiers, i, wanted, key)
         if k == NOBODY or allowance <= 0.0:
             k = NOBODY
             result = ALREADY_LIQUIDATED
@@ -58,11 +59,9 @@ def liquidate_in_ranges(
     side = -1 if held > 0 else 1
     size = held * markets[k].lot
     lot_price = markets[k].lot * markets[k].mark
-    _, own = position_margin(
-        markets, margin_tiers, k, abs(held) * lot_price, markets[k].open_interest * lot_price, positions[i, k].least_margin_fraction
-    )
+    own = maintenance_part(positions, markets, margin_tiers, i, k, maintenance, abs(held) * lot_price)
     coins = liquidation_size(size, markets[k].mark, terms[0].min_notional, terms[0].max_portion, allowance, markets[k].lot)
-    wanted_lots = min(max(int(abs(coins) / markets[k].lot + 0.5), 1), abs(held))
+    wanted_lots = min(max(int(abs(coins) / markets[k].lot + 0.5), 1), lots_to_close(positions, markets, margin_tiers, i, k))
     limit = math.inf if side > 0 else 0.0
     if range_terms[0].root_limit > 0.0:
         limit = pools[k].reference * (range_terms[0].root_limit if side > 0 else 1.0 / range_terms[0].root_limit)

@@ -11,7 +11,8 @@ from abm.kernels.clearing import record_end
 from abm.kernels.compiled import inline, kernel
 from abm.kernels.deleveraging import account_bankruptcy_price, deleverage
 from abm.kernels.execution import record_liquidation
-from abm.kernels.margin import account_risk, position_margin
+from abm.kernels.margin import account_risk
+from abm.kernels.margin_shares import maintenance_part
 from abm.kernels.random import uniform
 from abm.state import CONDITIONAL, MARKET_SETTLED, NEVER, NOBODY, PLACE, SETTLED
 
@@ -102,11 +103,8 @@ def draw_on_fund(venue, accounts, positions, markets, margin_tiers, funds, liqui
             if equity < 0.0:
                 owed[i] = -equity
                 if holds_more(positions, i, k) and maintenance > 0.0:
-                    price = markets[k].lot * markets[k].mark
-                    _, own = position_margin(
-                        markets, margin_tiers, k, abs(positions[i, k].lots) * price, markets[k].open_interest * price,
-                        positions[i, k].least_margin_fraction,
-                    )  # fmt: skip
+                    notional = abs(positions[i, k].lots) * (markets[k].lot * markets[k].mark)
+                    own = maintenance_part(positions, markets, margin_tiers, i, k, maintenance, notional)
                     owed[i] = -equity * (own / maintenance)
                 total += owed[i]
     if total == 0.0:

@@ -7,7 +7,8 @@ cross-margined account, and of an isolated one its position and margin (document
 from __future__ import annotations
 
 from abm.kernels.compiled import inline
-from abm.kernels.margin import account_risk, entry_value_after, open_interest_change, position_margin
+from abm.kernels.margin import entry_value_after, open_interest_change
+from abm.kernels.margin_shares import has_initial_margin_for
 from abm.state import BAR_LIQUIDATIONS, NOBODY, TAKEN_OVER
 
 
@@ -39,20 +40,11 @@ def richest_of_cohort(accounts, cohort, other):
 def could_take_over(accounts, positions, markets, margin_tiers, i, vault, equity):
     """Whether the vault has initial margin for its own and account i's positions together, i's equity included, and
     no guard bars liquidations in a market of theirs."""
-    total, _, _ = account_risk(accounts, positions, markets, margin_tiers, vault)
-    initial = 0.0
     for k in range(positions.shape[1]):
-        lots = positions[vault, k].lots + positions[i, k].lots
         barred = accounts[vault].isolated_market not in (NOBODY, k) or markets[k].barred & BAR_LIQUIDATIONS != 0
         if positions[i, k].lots != 0 and barred:
             return False
-        if lots != 0:
-            price = markets[k].lot * markets[k].mark
-            needed, _ = position_margin(
-                markets, margin_tiers, k, abs(lots) * price, markets[k].open_interest * price, positions[vault, k].least_margin_fraction
-            )
-            initial += needed
-    return total + equity >= initial
+    return has_initial_margin_for(accounts, positions, markets, margin_tiers, vault, i, 1.0, equity)
 
 
 @inline

@@ -42,7 +42,8 @@ from abm.kernels.execution import (
 )
 from abm.kernels.house import interest_after, pay_fund, settle_with_house, withdraw_quotes
 from abm.kernels.liquidation import allowance_left, bankruptcy_price, fund_can_cover, liquidation_size
-from abm.kernels.margin import account_risk, is_liquidatable, position_margin
+from abm.kernels.margin import account_risk, is_liquidatable
+from abm.kernels.margin_shares import lots_to_close, maintenance_part
 from abm.state import (
     ACTIVE,
     ALREADY_LIQUIDATED,
@@ -231,16 +232,14 @@ def liquidate_on_curve(
     allowance = allowance_left(terms[0].max_notional_per_block, accounts[i].used_notional)
     notional_before = notional_at_mark(positions, markets, i)
     if is_liquidatable(equity, maintenance):
-        k = choose_position(venue, positions, i, wanted, key)
+        k = choose_position(venue, positions, markets, margin_tiers, i, wanted, key)
         result = ALREADY_LIQUIDATED
         if allowance <= 0.0:
             k = NOBODY
     if k != NOBODY:
-        lot_price = markets[k].lot * markets[k].mark
-        _, own = position_margin(
-            markets, margin_tiers, k, abs(positions[i, k].lots) * lot_price, markets[k].open_interest * lot_price,
-            positions[i, k].least_margin_fraction,
-        )  # fmt: skip
+        own = maintenance_part(
+            positions, markets, margin_tiers, i, k, maintenance, abs(positions[i, k].lots) * (markets[k].lot * markets[k].mark)
+        )
         least = maintenance / notional_before
         ratio = curve_ratio(accounts, positions, markets, curves, i, k, 0.0)
         quote, base = reserves(positions, markets, curves, k)
@@ -262,7 +261,7 @@ def liquidate_on_curve(
     size = held * markets[k].lot
     share = liquidated_share(ratio, terms[0].max_fee, terms[0].max_portion)
     coins = liquidation_size(size, markets[k].mark, terms[0].min_notional, share, allowance, markets[k].lot)
-    lots = min(max(int(abs(coins) / markets[k].lot + 0.5), 1), abs(held))
+    lots = min(max(int(abs(coins) / markets[k].lot + 0.5), 1), lots_to_close(positions, markets, margin_tiers, i, k))
     quote, base = reserves(positions, markets, curves, k)
     room = int((curve_terms[0].trade_limit * base if side > 0 else base / (1.0 - curve_terms[0].trade_limit) - base) / markets[k].lot)
     if result == FILLED and lots > room:

@@ -12,7 +12,7 @@ import numpy as np
 from abm.kernels.margin import maintenance_margin_fraction
 from abm.mechanisms.rule import Rule
 from abm.parameters import parameter, per_market
-from abm.state import MARGIN_TIER, State, empty_table
+from abm.state import MARGIN_TIER, SIZED_BY_ROOT, WEIGHS_PROFIT, State, empty_table
 
 PerMarket = float | tuple[float, ...]
 
@@ -144,9 +144,10 @@ class SizeMargin(Margin):
             maintenance_fraction_of_initial=self.maintenance_fraction_of_initial,
         ).init(state, seed)
         tiers = state.margin_tiers
-        tiers["weighs_profit"] = 1
+        tiers["account_wide"] = WEIGHS_PROFIT
         for name in ("size_factor", "profit_weight", "profit_size_factor", "profit_cap"):
             tiers[name][:, 0] = per_market(getattr(self, name), state.n_markets, f"SizeMargin.{name}")
+        tiers["sized"][tiers["size_factor"] > 0.0] = SIZED_BY_ROOT
 
     def update(self, state: State, memory: Any) -> None:
         """The scaling is part of the margin formula itself; nothing to rewrite."""

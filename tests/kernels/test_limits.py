@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from abm.kernels.limits import band_in_ticks, least_deposits
-from abm.kernels.margin import counted_profit, high_leverage_fraction, size_discounted_weight, size_scaled_fraction
 from abm.kernels.oracle_validity import NOT_POSITIVE, VALID, barred_actions
+from abm.kernels.size_margin import counted_profit, high_leverage_fraction, size_discounted_weight, size_scaled_fraction
 from abm.mechanisms.limits import DepositOutflowLimit, OracleQualityGuard, PriceBand, WithdrawalFloor
 from abm.mechanisms.liquidation import FullLiquidation
 from abm.mechanisms.margin import SizeMargin

@@ -29,6 +29,7 @@ from abm.mechanisms.margin import FlatMargin, OpenInterestMargin, TieredMargin
 from abm.mechanisms.mark import LastTradeMark, MedianMark, OracleMark
 from abm.mechanisms.oracle import MeanOracle, MedianOracle, ProposerOracle
 from abm.mechanisms.ordering import PriorityFeeOrdering, RandomOrdering
+from abm.mechanisms.skew_margin import SkewMargin
 from abm.mechanisms.venue import Venue
 from abm.model import PerpModel
 from abm.recorder import Recording
@@ -162,6 +163,10 @@ SAME: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "positions in the first tier": (
         {"margin": FLAT},
         {"margin": TieredMargin(tiers=(((0.0, 20.0), (1e15, 2.0)),), maintenance_fraction_of_initial=0.6)},
+    ),
+    "positions that are nothing against the skew scale": (
+        {"margin": replace(FLAT, maintenance_fraction_of_initial=0.5)},
+        {"margin": SkewMargin(skew_scale=1e300, size_fraction=2.0, least_fraction=0.05, maintenance_fraction_of_initial=0.5)},
     ),
     "funding within its cap": (
         {"funding": ClampedPremiumFunding(settlement_seconds=60.0, cap=math.inf)},

@@ -26,6 +26,8 @@ from abm.mechanisms.funding import pay_funding
 from abm.mechanisms.liquidation import FullLiquidation, Liquidation, PartialLiquidation
 from abm.mechanisms.margin import FlatMargin, Margin, OpenInterestMargin, TieredMargin
 from abm.mechanisms.ordering import Ordering, PriorityFeeOrdering, RandomOrdering
+from abm.mechanisms.portfolio_margin import PortfolioMargin
+from abm.mechanisms.skew_margin import SkewMargin
 from abm.state import (
     ACTIVE,
     CANCEL_CONDITIONALS,
@@ -68,6 +70,9 @@ MARGINS: tuple[Margin, ...] = (
     FlatMargin(initial_margin_fraction=(0.05, 0.2), maintenance_fraction_of_initial=(1.0, 0.01)),
     OpenInterestMargin(initial_margin_fraction=0.05, maintenance_fraction_of_initial=0.6, lower_cap=500.0, upper_cap=4_000.0),
     TieredMargin(tiers=(((0.0, 20.0), (400.0, 10.0), (1_500.0, 4.0)),)),
+    PortfolioMargin(initial_shock=(0.1, 0.2), lowest_correlation=0.5, highest_correlation=1.0),
+    PortfolioMargin(initial_shock=0.05, maintenance_fraction_of_initial=0.6, lowest_correlation=1.0, gross_floor=0.005),
+    SkewMargin(skew_scale=2_000.0, size_fraction=0.5, least_fraction=0.05, liquidation_reward=0.01, least_margin=1.0),
 )
 LIQUIDATIONS: tuple[Liquidation, ...] = (
     PartialLiquidation(),

@@ -13,10 +13,10 @@ from abm.kernels import (
     curves,
     deleveraging,
     funding,
-    margin,
     oracle_validity,
     pools,
     portions,
+    size_margin,
     twap_funding,
 )
 from abm.kernels import mark as marks
@@ -217,26 +217,28 @@ def margin_ratio(row: Inputs) -> Answer:
     size, factor = float(row["size"]), float(row["imf_factor"])
     ordinary = of(float(row["initial"]), float(row["maintenance"]))
     if not (row["high_leverage"] and row["hl_initial"] and row["hl_maintenance"]):
-        return {"margin_ratio": margin.size_scaled_fraction(ordinary, factor, size)}
+        return {"margin_ratio": size_margin.size_scaled_fraction(ordinary, factor, size)}
     high = of(float(row["hl_initial"]), float(row["hl_maintenance"]))
     if row["type"] == "maintenance":
-        return {"margin_ratio": margin.size_scaled_fraction(high, factor, size)}
-    return {"margin_ratio": margin.high_leverage_fraction(ordinary, high, factor, size)}
+        return {"margin_ratio": size_margin.size_scaled_fraction(high, factor, size)}
+    return {"margin_ratio": size_margin.high_leverage_fraction(ordinary, high, factor, size)}
 
 
 def asset_weight(row: Inputs) -> Answer:
-    return {"asset_weight": margin.size_discounted_weight(float(row["weight"]), float(row["imf_factor"]), float(row["size"]))}
+    return {"asset_weight": size_margin.size_discounted_weight(float(row["weight"]), float(row["imf_factor"]), float(row["size"]))}
 
 
 def liability_weight(row: Inputs) -> Answer:
-    return {"liability_weight": margin.size_scaled_fraction(float(row["weight"]), float(row["imf_factor"]), float(row["size"]))}
+    return {"liability_weight": size_margin.size_scaled_fraction(float(row["weight"]), float(row["imf_factor"]), float(row["size"]))}
 
 
 def perp_margin_and_profit(row: Inputs) -> Answer:
     size, price = float(row["size"]), float(row["oracle_price"])
-    fraction = margin.size_scaled_fraction(float(row["margin_ratio"]), float(row["imf_factor"]), size)
+    fraction = size_margin.size_scaled_fraction(float(row["margin_ratio"]), float(row["imf_factor"]), size)
     profit = size * price + row["quote_entry"]
-    counted = margin.counted_profit(profit, float(row["upnl_weight"]), float(row["upnl_imf_factor"]), number(row["upnl_initial_cap"], 0.0))
+    counted = size_margin.counted_profit(
+        profit, float(row["upnl_weight"]), float(row["upnl_imf_factor"]), number(row["upnl_initial_cap"], 0.0)
+    )
     return {"margin_requirement": abs(size) * price * fraction, "weighted_upnl": counted, "raw_upnl": profit}
 
 

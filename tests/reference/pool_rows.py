@@ -8,7 +8,7 @@ from typing import Any
 from rows import Answer, Inputs, number
 from small_venue import empty_venue, risk_of, set_positions
 
-from abm.kernels import pools, settlement
+from abm.kernels import pools, settlement, size_margin
 
 
 def apply_impact_factor(row: Inputs) -> Answer:
@@ -128,7 +128,7 @@ def account_margin(row: Inputs) -> Answer:
 def required_margins(row: Inputs) -> Answer:
     state, _ = opened_at_skew(row["collateral"], row["positions"], "price", "price")
     names = ("size", "price", "skew_scale", "im_fraction", "min_im_ratio", "mm_scalar", "liq_reward_ratio", "min_position_margin")
-    parts = [pools.skew_margins(*(float(position[name]) for name in names)) for position in row["positions"]]
+    parts = [size_margin.skew_margins(*(float(position[name]) for name in names)) for position in row["positions"]]
     initial, maintenance, reward = (sum(column) for column in zip(*parts, strict=True))
     available = risk_of(state)[0]
     return {

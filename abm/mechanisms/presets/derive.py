@@ -8,18 +8,19 @@ from abm.mechanisms.continuous_funding import ConvergenceFunding
 from abm.mechanisms.deleveraging import NoDeleveraging
 from abm.mechanisms.enforcement import KeeperEnforcement
 from abm.mechanisms.fees import FlatFees
-from abm.mechanisms.margin import FlatMargin
 from abm.mechanisms.mark import MedianMark
 from abm.mechanisms.oracle import MedianOracle
 from abm.mechanisms.ordering import RandomOrdering
+from abm.mechanisms.portfolio_margin import PortfolioMargin
 from abm.mechanisms.presets.dydx_v4 import LISTINGS
 from abm.mechanisms.venue import Venue
 
 
 def derive() -> Venue:
-    """Derive's perpetuals with its standard margin: its funding, its auctions of accounts below maintenance margin, and a security module.
+    """Derive's perpetuals under portfolio margin: its funding, its auctions of accounts below maintenance margin, and a security module.
 
-    Accounts are bid for by `Keepers`: without them nobody is liquidated. Portfolio margin is replaced by fractions of notional.
+    Accounts are bid for by `Keepers`: without them nobody is liquidated. A position alone has the margin of the standard manager; that
+    markets net each other, and with which correlations, is ours.
     """
     return Venue(
         listings=LISTINGS,
@@ -28,7 +29,9 @@ def derive() -> Venue:
         clearing=ContinuousBook(order_limits=(), trigger_band=0.0),
         oracle=MedianOracle(lag_blocks=1, sources=3, noise=0.0001, min_change=0.0),
         mark=MedianMark(),
-        margin=FlatMargin(initial_margin_fraction=0.1, maintenance_fraction_of_initial=0.5),
+        margin=PortfolioMargin(
+            initial_shock=0.1, maintenance_fraction_of_initial=0.5, lowest_correlation=0.6, highest_correlation=1.0, gross_floor=0.03
+        ),
         funding=ConvergenceFunding(),
         fees=FlatFees(maker=0.0, taker=0.0003),
         liquidation=AuctionLiquidation(),
