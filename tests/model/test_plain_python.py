@@ -24,6 +24,15 @@ for name in ("fills", "cohorts", "markets"):
 """
 
 RANGES = RUN.replace("dydx_v4", "perp_v2")
+AUCTIONED = RUN.replace(
+    'abm.PRESETS["dydx_v4"]()',
+    """replace(
+    abm.PRESETS["drift_v2"](),
+    clearing=abm.AuctionedBook(filler_cohort=4, repeg_seconds=3.0, scale_seconds=7.0, jit_intensity=0.7),
+    guards=(abm.ChainHalt(from_seconds=12.0, to_seconds=16.0, stale_blocks=1), abm.PausedFunctions(from_seconds=20.0, to_seconds=25.0)),
+    events=(abm.Delisting(at_seconds=30.0, symbol="ETH"),),
+)""",
+)
 VOTED = RUN.replace(
     'abm.PRESETS["dydx_v4"]()',
     """replace(
@@ -39,7 +48,7 @@ VOTED = RUN.replace(
 )
 
 
-@pytest.mark.parametrize("run", [RUN, VOTED, RANGES], ids=["dydx_v4", "batches, votes and a halt", "perp_v2"])
+@pytest.mark.parametrize("run", [RUN, VOTED, RANGES, AUCTIONED], ids=["dydx_v4", "batches, votes and a halt", "perp_v2", "drift_v2"])
 def test_it_computes_the_same(run: str):
     results = []
     for setting in ("0", "1"):
