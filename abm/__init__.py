@@ -32,6 +32,7 @@ PUBLIC = {
     "abm.agents.whales": ["Whales"],
     "abm.distributions": ["Constant", "Distribution", "LogNormal", "Pareto", "Uniform"],
     "abm.mechanisms.auction_liquidation": ["AuctionLiquidation", "InsolventAuctionGate"],
+    "abm.mechanisms.auctioned_book": ["AuctionedBook"],
     "abm.mechanisms.averaged_mark": [
         "AverageTradeMark",
         "AveragesMedianMark",

@@ -19,7 +19,7 @@ from abm.mechanisms.calendar import Calendar
 from abm.mechanisms.venue import Venue
 from abm.parameters import ParameterError
 from abm.recorder import Recorder, Recording
-from abm.state import FUND, MOST_BLOCKS, Capacity, State, empty_table
+from abm.state import FUND, MOST_BLOCKS, NOBODY, Capacity, State, empty_table
 from abm.worlds.gas import Gas
 from abm.worlds.spot import Spot
 from abm.worlds.world import Setting, World
@@ -100,6 +100,7 @@ class PerpModel(BlockByBlock):
             capacity or roomy(n_accounts),
         )
         self._open_world(world, spot, gas)
+        self.state.accounts["cohort"] = NOBODY  # spare accounts belong to none
         first = 0
         for number, group in enumerate(population):
             self.state.accounts["cohort"][first : first + group.accounts(n_markets)] = number

@@ -407,6 +407,7 @@ VENUE = np.dtype(
         ("seconds_per_block", "f8"),
         ("withdrawal_floor", "f8"),  # fraction of the notional of all positions that must stay after a withdrawal
         ("fees", "f8"),  # USD of trading fees collected, net of rebates and rewards
+        ("fee_rewards", "f8"),  # USD of trading fees paid on as rewards to those who brought orders and makers together
         ("net_deposits", "f8"),  # USD paid in less paid out since the start, fund contributions included
         ("reward_covers_gas", "i4"),  # 1: a keeper's reward covers what the transaction cost, and a profit on it
         ("reward_profit", "f8"),  # fraction of that cost which the reward adds at least

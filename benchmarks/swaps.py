@@ -1,4 +1,5 @@
-"""Swaps against a virtual market maker's curve, ranges of liquidity and an oracle-priced pool, in the functions that clearing uses.
+"""Swaps against a virtual market maker's curve, also in auctions beside a book, ranges of liquidity and an oracle-priced pool, in the
+functions that clearing uses.
 
 Each swap finds how many lots its limit price allows, prices them, and moves the reserves, or the imbalance and what is set aside for
 impact. Margin checks and fees of whole transactions are what checked_clearing.py measures on the book.
@@ -11,7 +12,9 @@ import math
 import numpy as np
 from measuring import Figure, clock, show
 
+from abm.kernels.auction_prices import match_fees, order_auction_bounds, order_auction_price
 from abm.kernels.compiled import kernel
+from abm.kernels.curves import is_imbalanced, just_in_time
 from abm.kernels.pool_market import POOL_TERMS, fill_value
 from abm.kernels.pools import impact_pool_after
 from abm.kernels.range_pool import EDGE, RANGE_POOL, lots_up_to, slot_below, swap
@@ -21,7 +24,7 @@ from abm.state import Capacity, State, empty_table
 
 SWAPS = 5_000_000
 DEMANDED = 2e6  # swaps a second
-PREPOSITIONS = {"curve": "on a", "ranges": "in", "pool": "in a"}
+PREPOSITIONS = {"curve": "on a", "auctions": "in", "ranges": "in", "pool": "in a"}
 
 
 @kernel
@@ -35,6 +38,33 @@ def swap_on_curve(curve, sides, lots, limits, lot):
         if count > 0:
             size = count * lot
             traded += curve_value(curve[0].sqrt_k / base * curve[0].sqrt_k, base, curve[0].peg, side, size, 0.0005)
+            base -= side * size
+    return traded
+
+
+@kernel
+def swap_in_auctions(curve, sides, lots, limits, lot):
+    """Executes all swaps as the last block of an auction does: bounds, price, the curve's part of a match with a maker at the auction's
+    price just in time, its exact price for the rest, and who gets the fee; returns the USD that changed hands."""
+    base = curve[0].flat_base
+    traded = 0.0
+    for s in range(sides.shape[0]):
+        side = sides[s]
+        first, last = order_auction_bounds(curve[0].peg, side, limits[s])
+        price = order_auction_price(first, last, 10.0, 7.5)
+        imbalanced = is_imbalanced(base, curve[0].sqrt_k, 1.4142)
+        held = (base - curve[0].flat_base) / lot
+        part = 0
+        if side * held > 1.0:
+            part = int(just_in_time(float(lots[s]), 1.0, held, imbalanced, False))
+            traded += part * lot * price
+            base -= side * part * lot
+        count = min(lots[s] - part, lots_to_price(curve[0], base, lot, side, limits[s], 0.0005))
+        if count > 0:
+            size = count * lot
+            value = curve_value(curve[0].sqrt_k / base * curve[0].sqrt_k, base, curve[0].peg, side, size, 0.0005)
+            _, _, left, reward, _ = match_fees(value, 0.001, 0.0002, 0.0, 0.0, 0.1, 0.01, 12.5)
+            traded += value + left + reward
             base -= side * size
     return traded
 
@@ -108,6 +138,7 @@ def measure(n: int = SWAPS, repeats: int = 5) -> list[Figure]:
         state.pools["longs"] = state.pools["shorts"] = state.pools["impact"] = 0
         for name, trade in (
             ("curve", lambda: swap_on_curve(curve, sides, lots, limits, 1e-4)),
+            ("auctions", lambda: swap_in_auctions(curve, sides, lots, limits, 1e-4)),
             ("ranges", lambda ranged=ranged: swap_in_ranges(*ranged, sides, lots, roots, 1e-4)),
             ("pool", lambda: swap_in_pool(state.pools, state.markets, terms, sides, lots)),
         ):

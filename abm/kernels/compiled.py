@@ -101,6 +101,12 @@ def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     return chosen
 
 
+def from_kernels(of_python: Callable[..., Any]) -> Callable[..., Any]:
+    """A `kernel` as other kernels can call it: what is large is compiled once, whoever calls it."""
+    compiled: Callable[..., Any] = getattr(of_python, "compiled", of_python)
+    return compiled
+
+
 def machine_code(compiled: Any, arguments: tuple[Any, ...]) -> Callable[..., Any]:
     """What Numba would call for arguments of these types, which it has been called with before."""
     overloads = compiled.overloads

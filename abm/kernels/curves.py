@@ -183,6 +183,18 @@ def budgeted_scale(base_reserve, quote_reserve, net_base, peg, budget, upper, lo
 
 
 @inline
+def depth_budget(funding_cost, revenue):
+    """USD that a period's change of depth may cost (negative: must bring), Drift v2 `math/cp_curve.rs` and `controller/amm.rs`.
+
+    `funding_cost` is what the curve paid in funding (negative: received), `revenue` its fees of the period. Half of funding received is
+    given back in depth; half of a cost that the revenue does not cover is taken back.
+    """
+    if funding_cost < 0.0:
+        return -0.5 * funding_cost
+    return 0.5 * min(max(revenue, 0.0) - funding_cost, 0.0)
+
+
+@inline
 def twap_premium(market_average, index_average, cap):
     """Premium in USD per coin of two averages, held within `cap` x the index average (Perp v2 `Exchange.sol`; Perp v1 without cap)."""
     return clamp(market_average - index_average, cap * index_average)
@@ -214,3 +226,23 @@ def jit_amount(amount, intensity, inventory):
     """Coins of a match between traders that the curve takes part in: intensity (fraction) of it, at most its inventory (Drift v2
     `math/amm_jit.rs`: it never turns its inventory round)."""
     return min(amount * intensity, abs(inventory))
+
+
+@inline
+def is_imbalanced(base_reserve, sqrt_k, concentration):
+    """Whether the curve has 1.5 times as many coins left to trade on one side as on the other (Drift v2 `math/amm_jit.rs`).
+
+    Its reserve may go from sqrt(k) / concentration to sqrt(k) x concentration.
+    """
+    asks = base_reserve - sqrt_k / concentration
+    bids = sqrt_k * concentration - base_reserve
+    return max(asks, bids) >= 1.5 * min(asks, bids)
+
+
+@inline
+def just_in_time(amount, intensity, inventory, imbalanced, against_wash):
+    """Coins of a match of `amount` coins that the curve takes: a quarter, or all where it is imbalanced, times its intensity, at most its
+    inventory and at most half the match, a quarter of it where the price is better for the taker than the oracle's (Drift v2
+    `math/amm_jit.rs`: the maker may be washing)."""
+    part = jit_amount(amount if imbalanced else 0.25 * amount, intensity, inventory)
+    return min(part, 0.25 * amount if against_wash else 0.5 * amount)

@@ -25,9 +25,12 @@ def may_hold(venue, accounts, positions, markets, i, k):
 
 @inline
 def may_change(accounts, positions, markets, margin_tiers, i, k, lots, cash, interest):
-    """Whether account i passes the collateral test for `lots` more of market k and `cash` USD more collateral."""
+    """Whether account i passes the collateral test for `lots` more of market k and `cash` USD more collateral.
+
+    The venue's own account always does.
+    """
     equity, initial, maintenance = account_risk_after(accounts, positions, markets, margin_tiers, i, k, lots, cash, interest)
-    if equity >= initial:
+    if equity >= initial or accounts[i].house != 0:
         return True
     before, initial_before, maintenance_before = account_risk(accounts, positions, markets, margin_tiers, i)
     return transition_result(before, initial_before, maintenance_before, equity, initial, maintenance) == 0

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from abm.kernels.book import remove_order
 from abm.kernels.compiled import inline
+from abm.kernels.execution import may_change
 from abm.kernels.margin import open_interest_change
 from abm.kernels.takeover import change_position
 from abm.kernels.tape import record_fill
-from abm.state import NOBODY
+from abm.state import FILLED, NOBODY, OPEN_INTEREST_CAPPED, UNDERCOLLATERALISED
 
 
 @inline
@@ -43,6 +44,21 @@ def settle_with_house(venue, accounts, positions, markets, fills, i, k, side, lo
         accounts[i].taker_volume += value
     tick = min(max(int(value / (lots * markets[k].unit) + 0.5), 1), markets[k].ticks - 1)
     record_fill(venue, markets, fills, i, house, k, side, tick, lots, value, taker_fee, maker_fee, liquidation, 0)
+
+
+@inline
+def trade_with_house(venue, accounts, positions, markets, margin_tiers, fills, i, k, side, lots, value):
+    """Lets account i buy (side +1) or sell `lots` > 0 for `value` USD from the house if it can carry them and the cap on open interest
+    leaves room. Returns FILLED or why not."""
+    fee = value * accounts[i].taker_fee
+    interest = interest_after(positions, markets, i, k, side * lots)
+    if interest > markets[k].open_interest and interest * markets[k].lot * markets[k].mark > markets[k].open_interest_cap:
+        return OPEN_INTEREST_CAPPED
+    if not may_change(accounts, positions, markets, margin_tiers, i, k, side * lots, -side * value - fee, interest):
+        return UNDERCOLLATERALISED
+    maker_fee = value * accounts[markets[k].house].maker_fee
+    settle_with_house(venue, accounts, positions, markets, fills, i, k, side, lots, value, fee, maker_fee, False)
+    return FILLED
 
 
 @inline

@@ -160,7 +160,8 @@ def inspect_money(venue, accounts, markets, funds, finding):
     for f in range(funds.shape[0]):
         if funds[f].balance < -rounding:
             return found(finding, FUND_NOT_NEGATIVE, NOBODY, NOBODY, f, funds[f].balance, 0.0, rounding)
-    law = sums_to(finding, FEES_SUM_TO_ZERO, fees + income, 0.0, gross_fees + abs(income), rounding)
+    passed_on = venue[0].fee_rewards
+    law = sums_to(finding, FEES_SUM_TO_ZERO, fees + income + passed_on, 0.0, gross_fees + abs(income) + passed_on, rounding)
     if law != HOLDS:
         return law
     law = sums_to(finding, FUNDING_SUMS_TO_ZERO, funding, 0.0, gross_funding, rounding)
@@ -174,7 +175,7 @@ def inspect_money(venue, accounts, markets, funds, finding):
         return law
     paid_in = total - deposits
     scale = gross_balance + abs(paid_in) + gross_paid_by_fund
-    law = sums_to(finding, FUND_BALANCE_EXPLAINED, balance, paid_in - paid_by_fund, scale, rounding)
+    law = sums_to(finding, FUND_BALANCE_EXPLAINED, balance, paid_in - paid_by_fund + passed_on, scale, rounding)
     if law != HOLDS:
         return law
     if liquidatable != venue[0].liquidatable:

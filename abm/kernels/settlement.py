@@ -270,7 +270,8 @@ def drain_accounts(venue, accounts, cohort, share):
     Not a withdrawal: it counts among the account's losses, under `liquidation`.
     """
     for i in range(accounts.shape[0]):
-        if accounts[i].cohort == cohort or (cohort == NOBODY and accounts[i].house != 0):
+        is_theirs = accounts[i].house != 0 if cohort == NOBODY else accounts[i].cohort == cohort
+        if is_theirs:
             amount = share * max(accounts[i].collateral, 0.0)
             accounts[i].collateral -= amount
             accounts[i].liquidation -= amount

@@ -94,7 +94,8 @@ def capped_rates(rate, longs, shorts, net, pool, least_pool, share):
 def settle_sides(venue, accounts, positions, markets, funding_payments, is_counterparty, k, rate, share, price, premium, per_day):
     """One settlement in market k in which the counterparties' payment is capped: they pay or get what the traders get or pay.
 
-    `rate` is USD per coin before the cap. The counterparties' pool is what they have earned in fees and funding. Amounts sum to zero.
+    `rate` is USD per coin before the cap. The counterparties' pool is what they have earned in fees and funding; of the venue's own
+    accounts only that of the market is one. Amounts sum to zero.
     """
     lot = markets[k].lot
     longs = 0.0
@@ -103,6 +104,8 @@ def settle_sides(venue, accounts, positions, markets, funding_payments, is_count
     pool = 0.0
     for i in range(positions.shape[0]):
         size = positions[i, k].lots * lot
+        if accounts[i].house != 0 and i != markets[k].house:
+            continue
         if is_counterparty[i]:
             held += size
             pool += accounts[i].fees + accounts[i].funding

@@ -33,14 +33,13 @@ from abm.kernels.curves import (
 )
 from abm.kernels.execution import (
     choose_position,
-    may_change,
     may_hold,
     notional_at_mark,
     record_liquidation,
     reward_keeper,
     start_limits,
 )
-from abm.kernels.house import interest_after, pay_fund, settle_with_house, withdraw_quotes
+from abm.kernels.house import pay_fund, settle_with_house, trade_with_house, withdraw_quotes
 from abm.kernels.liquidation import allowance_left, bankruptcy_price, fund_can_cover, liquidation_size
 from abm.kernels.margin import account_risk, is_liquidatable
 from abm.kernels.margin_shares import lots_to_close, maintenance_part
@@ -64,14 +63,12 @@ from abm.state import (
     NOBODY,
     NOT_LIQUIDATABLE,
     NOT_OFFERED,
-    OPEN_INTEREST_CAPPED,
     OUT_OF_RANGE,
     PLACE,
     POST_ONLY,
     REDUCE_ONLY,
     REDUCE_ONLY_DROPPED,
     SETTLED,
-    UNDERCOLLATERALISED,
 )
 
 CURVE = np.dtype(
@@ -81,6 +78,8 @@ CURVE = np.dtype(
         ("peg", "f8"),  # USD per unit of quote
         ("reference", "f8"),  # USD, price at the end of the last block
         ("shown", "f8"),  # USD, price for which its quotes in the book were made; 0: they must be made anew
+        ("fees_then", "f8"),  # USD, what its account had earned in fees when its depth was last changed; used beside a book
+        ("funding_then", "f8"),  # USD, the same of funding
     ],
     align=True,
 )
@@ -153,14 +152,9 @@ def trade_on_curve(venue, accounts, positions, markets, margin_tiers, fills, cur
     if taken > terms[0].trade_limit or not price_in_band(price, curves[k].reference, terms[0].band):
         return lots, OUT_OF_RANGE
     value = curve_value(quote, base, curves[k].peg, side, size, half_spread)
-    fee = value * accounts[i].taker_fee
-    interest = interest_after(positions, markets, i, k, side * within)
-    if interest > markets[k].open_interest and interest * lot * markets[k].mark > markets[k].open_interest_cap:
-        return lots, OPEN_INTEREST_CAPPED
-    if not may_change(accounts, positions, markets, margin_tiers, i, k, side * within, -side * value - fee, interest):
-        return lots, UNDERCOLLATERALISED
-    maker_fee = value * accounts[markets[k].house].maker_fee
-    settle_with_house(venue, accounts, positions, markets, fills, i, k, side, within, value, fee, maker_fee, False)
+    reason = trade_with_house(venue, accounts, positions, markets, margin_tiers, fills, i, k, side, within, value)
+    if reason != FILLED:
+        return lots, reason
     return lots - within, FILLED if within == lots else NO_LIQUIDITY
 
 
@@ -311,8 +305,8 @@ def liquidate_on_curve(
 
 
 @inline
-def move_curve(accounts, positions, markets, curves, terms, k):
-    """Moves the peg toward the oracle price and scales the reserves, as far as the curve's own fee pool pays (Drift v2)."""
+def move_peg(accounts, positions, markets, curves, terms, k):
+    """Moves the peg toward the oracle price as far as the curve's own fee pool pays (Drift v2); returns what is left in USD."""
     net = net_base(positions, markets, k)
     quote, base = reserves(positions, markets, curves, k)
     fee_pool = max(free_money(accounts, positions, markets, curves, k), 0.0)
@@ -322,13 +316,22 @@ def move_curve(accounts, positions, markets, curves, terms, k):
     peg = affordable_peg(quote, quote_terminal, peg, target, budget)
     left = free_money(accounts, positions, markets, curves, k) - repeg_cost(quote, quote_terminal, curves[k].peg, peg)
     curves[k].peg = peg
-    if net != 0.0 and left != 0.0:
-        scale = budgeted_scale(base, quote, net, peg, left, terms[0].scale_up, terms[0].scale_down)
+    curves[k].shown = 0.0
+    return left
+
+
+@inline
+def scale_curve(positions, markets, curves, terms, k, budget):
+    """Makes the reserves deeper or thinner for `budget` USD (negative: to bring that much), within the rule's limits (Drift v2)."""
+    net = net_base(positions, markets, k)
+    if net != 0.0 and budget != 0.0:
+        quote, base = reserves(positions, markets, curves, k)
+        scale = budgeted_scale(base, quote, net, curves[k].peg, budget, terms[0].scale_up, terms[0].scale_down)
         base, _ = scaled_reserves(base, quote, scale)
         if base + net > 0.0:
             curves[k].flat_base = base + net
             curves[k].sqrt_k *= scale
-    curves[k].shown = 0.0
+            curves[k].shown = 0.0
 
 
 @inline
@@ -348,7 +351,8 @@ def settle_free_money(accounts, positions, markets, funds, curves, terms, k):
 def quote_curve(venue, accounts, positions, markets, levels, bitmap, orders, expiry, curves, terms, k):
     """Puts the curve into the book as resting quotes of its account: what others can buy and sell up to each price.
 
-    Nobody trades with these orders; they show best prices, depth and impact prices to agents, funding and recorder.
+    Where everybody trades with the curve alone nobody meets these orders; they show best prices, depth and impact prices to agents,
+    funding and recorder. Beside a book they trade like others, and none is placed where it would meet an order of somebody else.
     """
     house = markets[k].house
     withdraw_quotes(venue, accounts, markets, levels, bitmap, orders, expiry, house)
@@ -375,7 +379,8 @@ def quote_curve(venue, accounts, positions, markets, levels, bitmap, orders, exp
                 tick += side
                 lots = lots_to_price(curves[k], base, markets[k].lot, side, tick * markets[k].tick, terms[0].half_spread)
             last = tick
-            if lots > shown:
+            meets = tick <= markets[k].best_bid if side > 0 else tick >= markets[k].best_ask
+            if lots > shown and not meets:
                 rest_order(
                     venue, accounts, markets, levels, bitmap, orders, expiry, house, k, -side, tick, lots - shown, 0, NEVER
                 )  # fmt: skip
@@ -399,7 +404,8 @@ def clear_on_curves(
     for k in range(markets.shape[0]):
         settle_free_money(accounts, positions, markets, funds, curves, terms, k)
         if terms[0].repeg_blocks > 0 and block % terms[0].repeg_blocks == 0 and block > 0:
-            move_curve(accounts, positions, markets, curves, terms, k)
+            left = move_peg(accounts, positions, markets, curves, terms, k)
+            scale_curve(positions, markets, curves, terms, k, left)
         quote, base = reserves(positions, markets, curves, k)
         curves[k].reference = curve_price(quote, base, curves[k].peg)
     for s in range(count):

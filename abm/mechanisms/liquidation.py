@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from abm.kernels.portions import liquidation_window_capacity
 from abm.mechanisms.rule import Rule
 from abm.parameters import parameter
-from abm.state import LIQUIDATED_IN_BLOCK, LIQUIDATION_TERMS, State, Table, empty_table
+from abm.state import LIQUIDATED_IN_BLOCK, LIQUIDATION_TERMS, NOBODY, State, Table, empty_table
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +100,8 @@ class ChunkedLiquidation(Liquidation):
         terms["max_portion"] = self.first_portion
         terms["whole_below"] = self.whole_below
         terms["cooldown"] = self.cooldown_seconds
-        terms["backstop_fraction"] = self.backstop_fraction
+        # Accounts without a cohort, those of scripted traders, carry the number that here means nobody.
+        terms["backstop_fraction"] = self.backstop_fraction if self.backstop_cohort != NOBODY else 0.0
         terms["backstop_cohort"] = self.backstop_cohort
         terms["max_notional_per_block"] = math.inf
         terms["max_insurance_per_block"] = math.inf

@@ -30,8 +30,9 @@ class DivergenceFunding(Funding):
 
     - averages: P_avg <- (P dt + P_avg (T - dt)) / T with T = `average_seconds`, each sample held within the tier's band of the average
     - USD per coin that longs pay = clamp(venue - oracle + `offset` x oracle, +-bound x oracle) x settlement interval / day
-    - accounts of the cohorts `counterparty_cohorts` (numbers from 0) stand for Drift's AMM: they pay at most `pool_share` of what they have
-      earned in fees and funding, and those who receive share what there is; without them both sides pay the same
+    - the venue's own account, where there is one, is Drift's AMM, elsewhere accounts of the cohorts `counterparty_cohorts` (numbers from 0)
+      stand for it: they pay at most `pool_share` of what they have earned in fees and funding, and those who receive share what there is;
+      without them both sides pay the same
     - nothing is settled while the `short_average_seconds` averages are more than `largest_gap`, at least 10 %, apart
 
     Sources: drift-labs/protocol-v2 `programs/drift/src/math/funding.rs`, `controller/funding.rs`, `math/amm.rs`. The venue's price is
@@ -66,7 +67,12 @@ class DivergenceFunding(Funding):
         averages["band"] = [tier.average_band for tier in tiers]
         for name in ("venue", "oracle", "venue_short", "oracle_short"):
             averages[name] = state.markets["oracle"]
-        return DivergenceMemory(terms, averages, np.isin(state.accounts["cohort"], self.counterparty_cohorts))
+        return DivergenceMemory(terms, averages, self.counterparties(state))
+
+    def counterparties(self, state: State) -> NDArray[np.bool_]:
+        """(n,) which accounts are the other side of the traders' net position."""
+        own: NDArray[np.bool_] = state.accounts["house"] != 0
+        return own | np.isin(state.accounts["cohort"], self.counterparty_cohorts)
 
     def settle(self, state: State, memory: DivergenceMemory) -> None:
         settle_divergence_funding(

@@ -17,6 +17,7 @@ from abm.mechanisms.margin import Margin
 from abm.mechanisms.mark import Mark
 from abm.mechanisms.oracle import Oracle
 from abm.mechanisms.ordering import Ordering
+from abm.mechanisms.twap_funding import DivergenceFunding
 from abm.parameters import Parameters, parameter
 
 
@@ -49,6 +50,11 @@ class Venue(Parameters):
             problems.append(
                 f"Venue.liquidation: {type(self.liquidation).__name__} hands positions to keepers one by one, and BatchAuction closes them "
                 "in its batches; choose another of the two"
+            )
+        if self.clearing.house and isinstance(self.funding, DivergenceFunding) and self.funding.counterparty_cohorts:
+            problems.append(
+                f"Venue.funding: DivergenceFunding.counterparty_cohorts stands for an account that {type(self.clearing).__name__} has of "
+                "its own, and which is the counterparty; leave it out"
             )
         problems += [f"Venue.listings: {symbol} is listed twice" for symbol in sorted(set(symbols)) if symbols.count(symbol) > 1]
         return problems

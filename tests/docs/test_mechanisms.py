@@ -43,5 +43,5 @@ def test_the_package_calls_the_formulas_of_every_mechanism_with_a_rule(table):
 
 def test_a_formula_that_nothing_calls_is_told_from_one_that_runs(table):
     assert table["runs"]("auction_prices.largest_bid_share")
-    assert not table["runs"]("auction_prices.order_auction_price")
+    assert not table["runs"]("spot_collateral.asset_for_liability")
     assert table["runs"]("oracle.median_of_votes")  # there for tests, made of what the oracle rules call

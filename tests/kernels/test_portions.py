@@ -106,6 +106,7 @@ class TestBackstop:
 
     def test_nobody_takes_over_without_a_vault(self) -> None:
         exchange = weak(93.0, bids=0, liquidation=ChunkedLiquidation(whole_below=1e9))
+        exchange.state.accounts["cohort"] = NOBODY  # as scripted traders are
         assert results(exchange.liquidate(0)) == [("no_liquidity", 0)]
 
     def test_a_rule_that_names_no_backstop_never_hands_over(self) -> None:

@@ -327,6 +327,7 @@ def test_a_drained_pool_is_worth_less() -> None:
     model.run()
     assert float(model.state.accounts["collateral"][-1]) == pytest.approx(0.75 * before)
     assert float(model.state.pools["value"][0]) == pytest.approx(0.75 * before)
+    assert float(model.state.accounts["collateral"][0]) == 500.0  # of a scripted trader, who is of no cohort either
 
 
 # Halts and pauses.

@@ -24,6 +24,15 @@ for name in ("fills", "cohorts", "markets"):
 """
 
 RANGES = RUN.replace("dydx_v4", "perp_v2")
+AUCTIONED = RUN.replace(
+    'abm.PRESETS["dydx_v4"]()',
+    """replace(
+    abm.PRESETS["drift_v2"](),
+    clearing=abm.AuctionedBook(filler_cohort=4, repeg_seconds=3.0, scale_seconds=7.0, jit_intensity=0.7),
+    guards=(abm.ChainHalt(from_seconds=12.0, to_seconds=16.0, stale_blocks=1), abm.PausedFunctions(from_seconds=20.0, to_seconds=25.0)),
+    events=(abm.Delisting(at_seconds=30.0, symbol="ETH"),),
+)""",
+)
 VOTED = RUN.replace(
     'abm.PRESETS["dydx_v4"]()',
     """replace(
@@ -60,6 +69,7 @@ RUNS = {
     "dydx_v4": RUN,
     "batches, votes and a halt": VOTED,
     "perp_v2": RANGES,
+    "drift_v2": AUCTIONED,
     "manipulators on hyperliquid": MANIPULATED,
     "hedges on gmx_v2": HEDGED,
 }

@@ -19,7 +19,7 @@ SECONDS = 1200
 PRICES = (60_000.0, 3_000.0, 150.0)
 VAULT = 3  # number of the vault's cohort
 KEEPERS = {"derive": 50_000.0}  # USD each, where they have to take positions over; elsewhere 100
-BOOKS = sorted(name for name, make in abm.PRESETS.items() if isinstance(make().clearing, abm.ContinuousBook))
+BOOKS = sorted(name for name, make in abm.PRESETS.items() if isinstance(make().clearing, abm.ContinuousBook | abm.AuctionedBook))
 
 
 def flash_crash(venue: Venue, seed: int = 1, keepers: float = 100.0) -> PerpModel:

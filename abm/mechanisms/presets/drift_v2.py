@@ -1,9 +1,10 @@
-"""Drift v2: averages in funding, margin by size, liquidation of the shortage, fund draws by tier, then losses for everybody."""
+"""Drift v2: auctioned orders between a book and a curve, averages in funding, margin by size, liquidation of the shortage, fund draws by
+tier, then losses for everybody."""
 
 from __future__ import annotations
 
+from abm.mechanisms.auctioned_book import AuctionedBook
 from abm.mechanisms.averaged_mark import OracleMarkWithTrigger
-from abm.mechanisms.clearing import ContinuousBook
 from abm.mechanisms.contract_tiers import Tiers
 from abm.mechanisms.deleveraging import SocialisedLoss
 from abm.mechanisms.enforcement import ProtocolEnforcement
@@ -29,17 +30,17 @@ FEE_TIERS = (
 
 
 def drift_v2() -> Venue:
-    """Drift v2 with its book alone: its AMM is left to a cohort that quotes all the time (`ResidentVaults`).
+    """Drift v2: a book and a curve that is the counterparty of funding, market orders in auctions of ten slots.
 
-    Make that cohort the counterparty of funding with `counterparty_cohorts`. Margin fractions and size factor are those of the
-    program's tests, as live settings stand on the chain; BTC, ETH and SOL are of contract tiers A, A and B.
+    Margin fractions and size factor are those of the program's tests, as live settings stand on the chain; so do depth and spread of the
+    curve, which are chosen. BTC, ETH and SOL are of contract tiers A, A and B.
     """
     tiers: Tiers = ("A", "A", "B")
     return Venue(
         listings=LISTINGS,
         seconds_per_block=1.0,
         ordering=RandomOrdering(),
-        clearing=ContinuousBook(order_limits=((0.0, 32.0),), trigger_band=0.0),
+        clearing=AuctionedBook(quote_reserve=20e6, half_spread=0.0005, repeg_seconds=10.0, order_limits=((0.0, 32.0),)),
         oracle=MedianOracle(lag_blocks=1, sources=5, noise=0.0001, min_change=0.0),
         mark=OracleMarkWithTrigger(tiers=tiers),
         margin=SizeMargin(initial_margin_fraction=0.1, maintenance_fraction_of_initial=0.5, size_factor=0.00005, profit_cap=100.0),
