@@ -51,6 +51,10 @@ INCIDENTS = {
         "twenty million of bids, BitMEX, 12 to 13 March 2020", 0.1, "below the outside price: 3,600 against 4,000",
         "liquidation_discount_largest", 1, "price_band", "nothing trades more than 1.5 % from the outside price", False, "fraction",
     ),
+    "auctions_without_bids_2020": Incident(
+        "nobody comes to liquidate, MakerDAO, 12 to 13 March 2020", 1462 / 3994, "of 3,994 auctions without a bid", "zero_bid_share", 1,
+        "reward_covers_gas", "a reward that covers gas", False, "fraction",
+    ),
     "unsettled_profit_2022": Incident(
         "profits paid before losses were, Drift v1, 11 May 2022", 14.55 * MILLION, "owed to traders and not there", "bad_debt", 1,
         "losses_first", "losses first: profits count when realised, what losers lack is spread", False,

@@ -15,6 +15,7 @@ from abm.kernels.account_auction import bid_worth
 from abm.kernels.behaviour import take
 from abm.kernels.compiled import inline, kernel
 from abm.kernels.curves import takeover_penalty, takeover_share
+from abm.kernels.execution import owed_reward
 from abm.kernels.margin import is_liquidatable
 from abm.kernels.random import four_uniforms, uniform
 from abm.kernels.transactions import submit_bid, submit_takeover
@@ -92,7 +93,7 @@ def sell_taken_positions(venue, positions, markets, transactions, members, reach
 def decide_keepers(venue, accounts, positions, markets, transactions, members, work, terms, key):
     """Each member scans at random times: walks the accounts to be liquidated, from a random one, and takes those that should pay.
 
-    Expected profit = success share x (reward fraction x what one transaction may close + reward each) - gas. The success share is
+    Expected profit = success share x reward for what one transaction may close - gas. The success share is
     what was won lately over what could have been won, so that crowded keepers stop competing for crumbs. Nobody looks at the book
     first: whether it can take the position is the venue's business. Where the keeper has to take the position over, it does look: expected
     profit is then its part of the penalty less what selling the position again costs, and its own money limits what it takes. In an
@@ -159,7 +160,7 @@ def decide_keepers(venue, accounts, positions, markets, transactions, members, w
                 if market == NOBODY:
                     continue
                 closable = lots * markets[market].lot * markets[market].mark
-            reward = terms[0].reward * closable + terms[0].fixed_reward + part
+            reward = owed_reward(venue, terms, closable, gas) + part
             tempted = True
             worth_trying = reward >= cost + gas * (1.0 + members[j].margin)
             pays = success * (reward - cost) >= gas * (1.0 + members[j].margin)

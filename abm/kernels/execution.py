@@ -96,14 +96,19 @@ def record_liquidation(venue, accounts, liquidations, i, keeper, k, submitted, e
 
 
 @inline
+def owed_reward(venue, terms, notional, gas):
+    """USD that the rules promise a keeper who closes `notional` USD at `gas` USD, whatever the fund has."""
+    if venue[0].reward_covers_gas != 0:
+        return keeper_reward(gas, terms[0].reward * notional, terms[0].fixed_reward, venue[0].reward_profit, venue[0].reward_most)
+    return terms[0].reward * notional + terms[0].fixed_reward
+
+
+@inline
 def reward_keeper(venue, accounts, funds, fund, keeper, terms, notional, gas):
     """Pays a keeper for closing `notional` USD at `gas` USD out of the fund, as far as it has money; returns USD."""
     if keeper == NOBODY:
         return 0.0
-    reward = terms[0].reward * notional + terms[0].fixed_reward
-    if venue[0].reward_covers_gas != 0:
-        reward = keeper_reward(gas, terms[0].reward * notional, terms[0].fixed_reward, venue[0].reward_profit, venue[0].reward_most)
-    reward = min(reward, max(funds[fund].balance, 0.0))
+    reward = min(owed_reward(venue, terms, notional, gas), max(funds[fund].balance, 0.0))
     funds[fund].balance -= reward
     accounts[keeper].collateral += reward
     accounts[keeper].rewards += reward

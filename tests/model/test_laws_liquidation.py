@@ -22,7 +22,7 @@ from abm.agents.base import Group
 from abm.agents.keepers import Keepers
 from abm.agents.passive import FixedSlippage
 from abm.kernels.margin import liquidation_price
-from abm.mechanisms.enforcement import Enforcement, KeeperEnforcement, ProtocolEnforcement
+from abm.mechanisms.enforcement import CostCoveringEnforcement, Enforcement, KeeperEnforcement, ProtocolEnforcement
 from abm.mechanisms.liquidation import PartialLiquidation
 from abm.mechanisms.margin import FlatMargin
 from abm.mechanisms.venue import Venue
@@ -163,6 +163,28 @@ def keepers_of(number: int, mean_blocks: float) -> tuple[KeeperEnforcement, list
     """So many keepers that scan independently with this mean waiting time, and are paid enough to take everything."""
     strategy = Keepers(scan_seconds=mean_blocks, most_per_scan=1e6, profit_margin=0.0)
     return KeeperEnforcement(reward_each=1.0), [Group(name="keepers", strategy=strategy, members=number)]
+
+
+@pytest.mark.parametrize(
+    ("rule", "gas", "comes"),
+    [
+        (KeeperEnforcement(reward_fraction=0.001), 0.5, True),
+        (KeeperEnforcement(reward_fraction=0.001), 2.0, False),
+        (CostCoveringEnforcement(reward_fraction=0.001, least_reward=0.0), 2.0, True),
+        (CostCoveringEnforcement(reward_fraction=0.0, least_reward=0.0, profit=0.0, most_reward=1.0), 2.0, False),
+    ],
+)  # fmt: skip
+def test_a_keeper_reckons_with_the_reward_that_it_would_get(rule: Enforcement, gas: float, comes: bool) -> None:
+    """A position of 1000 USD is worth 1 USD of reward: too little for 2 USD of gas, unless the reward covers them up to its limit."""
+    keepers = Group(name="keepers", strategy=Keepers(scan_seconds=0.0, profit_margin=0.0), members=1, capital=100.0)
+    venue = plain_venue(listing(price=START, tick=TICK), margin=margin(0.1), enforcement=rule, insurance_fund=100.0)
+    model, (trader,) = scripted(
+        venue, path(START, 0.94 * START), [(150.0, {0: lambda trader: trader.buy("BTC", 1000.0 / START)})], 6,
+        [makers(FixedSlippage(notional=1e6, priority_fee=1.0)), keepers], gas=Gas(base=gas, elasticity=0.0),
+    )  # fmt: skip
+    model.run()
+    assert (trader.position("BTC") == 0.0) is comes
+    assert len(model.frames()["liquidations"]) == int(comes)
 
 
 @pytest.mark.slow
