@@ -16,6 +16,7 @@ from abm.kernels.halts import discard_paused
 from abm.kernels.options import trade_options
 from abm.kernels.spot import move_shared_world, move_world
 from abm.mechanisms.calendar import Calendar
+from abm.mechanisms.succession import ORACLE_FIELDS, begin_guards, begin_rule
 from abm.mechanisms.venue import Venue
 from abm.parameters import ParameterError
 from abm.recorder import Recorder, Recording
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     import polars as pl
 
 STRETCH = 4096  # blocks of outside prices made at a time
-ORACLE_FIELDS = ["oracle", "oracle_block", "oracle_confirmed"]
 
 
 class BlockByBlock(mesa.Model):
@@ -295,10 +295,14 @@ class PerpModel(BlockByBlock):
     def _let_events_happen(self) -> None:
         """Every event that is due, also those that a halt of the chain has held up; a rule that one brings starts from nothing."""
         for due in self._calendar.take(self.block):
-            changes: dict[str, Any] = due.event.happen(self.state, due.memory)
-            self.rules = replace(self.rules, **changes)
+            changes: dict[str, Any] = dict(due.event.happen(self.state, due.memory))
+            guards = changes.pop("guards", ())
+            if guards:
+                self._guards = begin_guards(self._guards, guards, self.state, self.seed)
+                self.rules = replace(self.rules, guards=tuple(guard for guard, _ in self._guards), events=())
+            self.rules = replace(self.rules, **changes, events=())
             for kind, rule in changes.items():
-                self.memory[kind] = rule.init(self.state, self.seed)
+                self.memory[kind] = begin_rule(kind, rule, self.state, self.seed)
             if changes:
                 self._write_liquidation_terms()
         self._next_event = self._calendar.next_block

@@ -12,6 +12,7 @@ from abm.kernels import averaged_mark as kernels
 from abm.kernels.mark import MOVING_AVERAGE, mark_at_oracle
 from abm.mechanisms.contract_tiers import Tiers, tiers_of, unknown_tiers
 from abm.mechanisms.mark import Mark
+from abm.mechanisms.windows import past_sums
 from abm.parameters import parameter
 from abm.state import NOT_YET, State, Table, empty_table
 
@@ -43,10 +44,10 @@ class AveragesMedianMark(Mark):
     premium_seconds: float = parameter(900.0, unit="seconds", least=1e-3, most=1e6)
 
     def init(self, state: State, seed: int) -> AveragesMemory:
-        mark_at_oracle(state.markets)
         windows = [state.blocks(seconds) for seconds in (self.short_seconds, self.long_seconds, self.premium_seconds)]
-        sums = np.zeros((max(windows) + 1, state.n_markets))
-        return AveragesMemory(sums, sums.copy(), *windows)
+        venue, oracle = (past_sums(state, max(windows), state.markets[price]) for price in ("mark", "oracle"))
+        mark_at_oracle(state.markets)
+        return AveragesMemory(venue, oracle, *windows)
 
     def update(self, state: State, memory: AveragesMemory) -> None:
         kernels.mark_at_median_of_averages(state.venue, state.markets, *memory)
@@ -121,11 +122,12 @@ class AverageTradeMark(Mark):
         return [f"AverageTradeMark.averaging: {self.averaging!r} is not one of 'window', 'exponential'"]
 
     def init(self, state: State, seed: int) -> TradeMemory:
+        past = state.markets["mark"].copy()
         mark_at_oracle(state.markets)
         window = state.blocks(self.average_seconds)
         if self.averaging == "window":
-            return TradeMemory(np.zeros((window + 1, state.n_markets)), window)
-        return TradeMemory(state.markets["oracle"].copy().reshape(1, -1), window)
+            return TradeMemory(past_sums(state, window, past), window)
+        return TradeMemory(past.reshape(1, -1), window)
 
     def update(self, state: State, memory: TradeMemory) -> None:
         if self.averaging == "window":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from abc import abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, get_args
 
@@ -15,15 +16,21 @@ from abm.mechanisms.deleveraging import Deleveraging
 from abm.mechanisms.enforcement import Enforcement
 from abm.mechanisms.fees import Fees
 from abm.mechanisms.funding import Funding
+from abm.mechanisms.guards import Guard, IsolatedMarkets, OpenInterestCap
+from abm.mechanisms.halts import ChainHalt
 from abm.mechanisms.liquidation import Liquidation
 from abm.mechanisms.listing import cohort_number, market_number
 from abm.mechanisms.margin import Margin
+from abm.mechanisms.mark import Mark
+from abm.mechanisms.oracle import Oracle
+from abm.mechanisms.ordering import Ordering
 from abm.mechanisms.rule import Rule
 from abm.parameters import parameter, per_market
 from abm.state import NOBODY, State
 from abm.streams import stream_key
 
 PriceOf = Literal["oracle", "mark", "set", "affordable"]
+Changes = Mapping[str, Rule | tuple[Guard, ...]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,16 +49,24 @@ class Event(Rule):
         return round((self.at_seconds + self.vote_seconds) / state.seconds_per_block)
 
     @abstractmethod
-    def happen(self, state: State, memory: Any) -> dict[str, Rule]:
-        """Called in one block, after the guards have looked. Returns rules that are in force from now on, by field of the venue."""
+    def happen(self, state: State, memory: Any) -> Changes:
+        """Called in one block, after the guards have looked. Returns rules that are in force from now on, by field of the venue; `guards`
+        are added, or come in the place of guards of the same kind."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RuleChange(Event):
-    """A vote that replaces rules of the venue by others: margin fractions, fee rates, funding, terms of liquidation, caps.
+    """A vote that replaces rules of the venue by others: margin fractions, fee rates, funding, terms of liquidation, oracle, guards, caps.
 
-    What is not named stays. A new rule begins with an empty memory. `open_interest_cap` is of every market or of each. Positions and
-    orders stay; who is below the new maintenance margin can be liquidated in the same block.
+    What is not named stays. A new rule begins with an empty memory, and in its first block nothing jumps because of that: a new oracle
+    leaves the price in force until it publishes one of its own, a new mark the mark until the next block, and what either averages is
+    the price in force before it began. `guards` come in the place of the venue's guards of the same kind, or beside all others.
+    `open_interest_cap` is of every market or of each. Positions and orders stay; who is below the new maintenance margin can be
+    liquidated in the same block.
+
+    How orders meet cannot be voted on: whose orders rest, against whom positions are held, the venue's own accounts and the money in
+    curves, pools and ranges are made for one kind of clearing. Nor can isolation, for which funds and accounts are divided, nor a halt
+    of the chain.
     """
 
     margin: Margin | None = parameter(None, unit="rule")
@@ -60,10 +75,24 @@ class RuleChange(Event):
     liquidation: Liquidation | None = parameter(None, unit="rule")
     enforcement: Enforcement | None = parameter(None, unit="rule")
     deleveraging: Deleveraging | None = parameter(None, unit="rule")
+    oracle: Oracle | None = parameter(None, unit="rule")
+    mark: Mark | None = parameter(None, unit="rule")
+    ordering: Ordering | None = parameter(None, unit="rule")
+    guards: tuple[Guard, ...] = parameter((), unit="rules")
     open_interest_cap: float | tuple[float, ...] | None = parameter(None, unit="USD, one side", least=0.0)
 
+    def inconsistencies(self) -> list[str]:
+        problems = [
+            f"RuleChange.guards: {type(guard).__name__} cannot be voted on; it holds from the start of a run or not at all"
+            for guard in self.guards
+            if isinstance(guard, IsolatedMarkets | ChainHalt)
+        ]
+        if self.open_interest_cap is not None and any(isinstance(guard, OpenInterestCap) for guard in self.guards):
+            problems.append("RuleChange.open_interest_cap: OpenInterestCap among the guards sets it too; choose one")
+        return problems
+
     def rules(self) -> dict[str, Rule]:
-        """The new rules by field of the venue."""
+        """The new rules by field of the venue, guards left out."""
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         return {name: rule for name, rule in values.items() if isinstance(rule, Rule)}
 
@@ -71,7 +100,7 @@ class RuleChange(Event):
         cap = self.open_interest_cap
         return [] if cap is None else per_market(cap, state.n_markets, "RuleChange.open_interest_cap")
 
-    def happen(self, state: State, memory: list[float]) -> dict[str, Rule]:
+    def happen(self, state: State, memory: list[float]) -> Changes:
         if memory:
             state.markets["open_interest_cap"] = memory
         if self.margin is not None:
@@ -80,7 +109,7 @@ class RuleChange(Event):
             state.markets["open_interest_upper_cap"] = 0.0
         if self.enforcement is not None:
             state.venue["reward_covers_gas"] = 0
-        return self.rules()
+        return {**self.rules(), "guards": self.guards}
 
 
 class DelistingMemory(NamedTuple):
@@ -124,7 +153,7 @@ class Delisting(Event):
         market = market_number(self.symbol, state.symbols, "Delisting.symbol") if self.symbol else 0
         return DelistingMemory(market, stream_key(seed, "final settlement"), np.zeros(state.n_accounts), np.zeros(state.n_accounts))
 
-    def happen(self, state: State, memory: DelistingMemory) -> dict[str, Rule]:
+    def happen(self, state: State, memory: DelistingMemory) -> Changes:
         kernels.settle_finally(
             state.venue, state.accounts, state.positions, state.markets, state.margin_tiers, state.funds, state.levels, state.bitmap,
             state.orders, state.expiry, state.conditionals, state.ended_orders, state.liquidations, state.deleveragings,
@@ -157,7 +186,7 @@ class Drain(Event):
         """The cohort's number; NOBODY where it is not a cohort's money."""
         return cohort_number(self.cohort, state.cohorts, "Drain.cohort") if self.cohort else NOBODY
 
-    def happen(self, state: State, memory: int) -> dict[str, Rule]:
+    def happen(self, state: State, memory: int) -> Changes:
         if self.source == "insurance fund":
             kernels.drain_fund(state.venue, state.funds, self.share)
         else:

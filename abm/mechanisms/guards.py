@@ -14,7 +14,7 @@ from abm.kernels import guards as kernels
 from abm.kernels.withdrawals import LIMIT
 from abm.mechanisms.rule import Rule
 from abm.parameters import ParameterError, parameter, per_market
-from abm.state import NOT_YET, State, Table, empty_table
+from abm.state import HALTED, NOT_YET, State, Table, empty_table
 
 HOUR = 3_600.0
 DAY = 86_400.0
@@ -31,6 +31,9 @@ class Guard(Rule):
     def watch(self, state: State, memory: Any) -> None:
         """Looks at the tables and sets what the guard controls: market status, caps, the withdrawal gate."""
 
+    def lift(self, state: State) -> None:
+        """Takes back what `init` and `watch` have set beyond the block, when a vote puts another guard in this one's place."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class OpenInterestCap(Guard):
@@ -41,6 +44,9 @@ class OpenInterestCap(Guard):
     def init(self, state: State, seed: int) -> None:
         caps = per_market(self.caps, state.n_markets, "OpenInterestCap.caps")
         state.markets["open_interest_cap"] = np.minimum(state.markets["open_interest_cap"], caps)
+
+    def lift(self, state: State) -> None:
+        state.markets["open_interest_cap"] = np.inf
 
     def watch(self, state: State, memory: None) -> None:
         pass  # the cap stands in the market's row, and clearing enforces it
@@ -116,11 +122,15 @@ class CircuitBreaker(Guard):
         breakers["high"] = 0.0
         breakers["low"] = np.inf
         breakers["until"] = NOT_YET
+        # A breaker that comes in place of another also ends the halts that it finds.
+        halted = state.markets["status"] == HALTED
+        breakers["until"][halted] = state.markets["halted_until"][halted]
+        breakers["since"] = breakers["high_block"] = breakers["low_block"] = state.venue["block"][0]
         return BreakerMemory(
             breakers=breakers,
             settings=settings,
             prices=np.tile(start, (state.blocks(self.window_seconds) + 1, 1)),
-            oracles=np.tile(start, (state.blocks(self.resume_window_seconds) + 1, 1)),
+            oracles=np.tile(state.markets["oracle"], (state.blocks(self.resume_window_seconds) + 1, 1)),
         )
 
     def watch(self, state: State, memory: BreakerMemory) -> None:
@@ -163,6 +173,10 @@ class WithdrawalGate(Guard):
         limits["tvl_fraction"] = self.hourly_fraction, self.daily_fraction
         limits["period"] = HOUR, DAY
         return GateMemory(gate=gate, limits=limits)
+
+    def lift(self, state: State) -> None:
+        state.venue["withdrawal_capacity"] = np.inf
+        state.venue["withdrawals_blocked_until"] = 0
 
     def watch(self, state: State, memory: GateMemory) -> None:
         kernels.watch_withdrawals(state.venue, state.funds, state.markets, *memory)

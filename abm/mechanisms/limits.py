@@ -53,6 +53,9 @@ class WithdrawalFloor(Guard):
     def init(self, state: State, seed: int) -> None:
         state.venue["withdrawal_floor"] = self.fraction
 
+    def lift(self, state: State) -> None:
+        state.venue["withdrawal_floor"] = 0.0
+
     def watch(self, state: State, memory: None) -> None:
         pass  # the floor stands in the venue's row, and clearing enforces it
 
@@ -72,6 +75,9 @@ class DepositOutflowLimit(Guard):
 
     def init(self, state: State, seed: int) -> NDArray[np.float64]:
         return np.full(1, np.nan)
+
+    def lift(self, state: State) -> None:
+        state.venue["withdrawal_capacity"] = np.inf
 
     def watch(self, state: State, memory: NDArray[np.float64]) -> None:
         if np.isnan(memory[0]):

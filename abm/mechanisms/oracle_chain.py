@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from abm.kernels import oracle_chain as kernels
 from abm.mechanisms.oracle import MedianOracle, Oracle, SourcedOracle, Window
+from abm.mechanisms.windows import past_sums
 from abm.parameters import ParameterError, parameter
 from abm.state import NEVER, State, Table, empty_table
 from abm.streams import stream_key
@@ -64,7 +65,7 @@ class AveragedOracle(Oracle):
     def init(self, state: State, seed: int) -> AveragedMemory:
         memory = self.source.init(state, seed)
         window = state.blocks(self.average_seconds)
-        return AveragedMemory(memory, kept_prices(state), np.zeros((window + 1, state.n_markets)), window)
+        return AveragedMemory(memory, kept_prices(state), past_sums(state, window, state.markets["oracle"]), window)
 
     def publish(self, state: State, memory: AveragedMemory) -> None:
         publish_into(self.source, state, memory.source, memory.kept)
@@ -99,7 +100,7 @@ class PushedOracle(Oracle):
     def init(self, state: State, seed: int) -> PushedMemory:
         memory = self.source.init(state, seed)
         heartbeat = float(state.blocks(self.heartbeat_seconds))
-        return PushedMemory(memory, kept_prices(state), np.zeros(state.n_markets, np.int64), heartbeat)
+        return PushedMemory(memory, kept_prices(state), np.full(state.n_markets, state.venue["block"][0]), heartbeat)
 
     def publish(self, state: State, memory: PushedMemory) -> None:
         publish_into(self.source, state, memory.source, memory.kept)
@@ -141,7 +142,7 @@ class FallbackOracle(Oracle):
         backup_memory = self.backup.init(state, int(stream_key(seed, "backup oracle") >> np.uint64(1)))
         return FallbackMemory(
             primary_memory, backup_memory, primary, kept_prices(state), state.markets["oracle"].copy(),
-            np.zeros(state.n_markets, np.int64), np.zeros(state.n_markets, np.int64),
+            np.full(state.n_markets, state.venue["block"][0]), np.zeros(state.n_markets, np.int64),
         )  # fmt: skip
 
     def publish(self, state: State, memory: FallbackMemory) -> None:

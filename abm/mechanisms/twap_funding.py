@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from abm.kernels.twap_funding import DIVERGENCE, DIVERGENCE_TERMS, TWAP_TERMS, settle_divergence_funding, settle_twap_funding
 from abm.mechanisms.contract_tiers import Tiers, tiers_of, unknown_tiers
 from abm.mechanisms.funding import DAY, Funding
+from abm.mechanisms.windows import past_sums
 from abm.parameters import parameter
 from abm.state import State, Table, empty_table
 
@@ -117,7 +118,7 @@ class TwapPremiumFunding(Funding):
         terms["cap"] = self.cap
         terms["fund_pays"] = self.fund_pays
         terms["window"] = window = state.blocks(self.window_seconds)
-        sums = np.zeros((window + 1, state.n_markets))
+        sums = past_sums(state, window, state.markets["oracle"])
         return TwapMemory(terms, sums, sums.copy())
 
     def settle(self, state: State, memory: TwapMemory) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from abm.mechanisms.clearing import Clearing
 from abm.mechanisms.deleveraging import Deleveraging
 from abm.mechanisms.enforcement import Enforcement
-from abm.mechanisms.events import Event
+from abm.mechanisms.events import Event, RuleChange
 from abm.mechanisms.fees import Fees
 from abm.mechanisms.funding import Funding
 from abm.mechanisms.guards import Guard
@@ -17,8 +17,9 @@ from abm.mechanisms.margin import Margin
 from abm.mechanisms.mark import Mark
 from abm.mechanisms.oracle import Oracle
 from abm.mechanisms.ordering import Ordering
+from abm.mechanisms.succession import succeeded
 from abm.mechanisms.twap_funding import DivergenceFunding
-from abm.parameters import Parameters, parameter
+from abm.parameters import ParameterError, Parameters, parameter
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,4 +58,15 @@ class Venue(Parameters):
                 "its own, and which is the counterparty; leave it out"
             )
         problems += [f"Venue.listings: {symbol} is listed twice" for symbol in sorted(set(symbols)) if symbols.count(symbol) > 1]
+        return problems + [f"Venue.events: after the vote, {each}" for each in self._problems_after_votes() if each not in problems]
+
+    def _problems_after_votes(self) -> list[str]:
+        """What would be inconsistent once votes have passed, each by itself: said before a run, not in the middle of one."""
+        problems = []
+        for event in self.events:
+            if isinstance(event, RuleChange):
+                try:
+                    replace(self, **event.rules(), guards=tuple(succeeded(self.guards, event.guards)), events=())  # type: ignore[arg-type]
+                except ParameterError as error:
+                    problems += error.problems
         return problems

@@ -23,6 +23,7 @@ from abm.kernels.margin import (
     transition_result,
 )
 from abm.mechanisms.margin import FlatMargin, OpenInterestMargin, TieredMargin
+from abm.mechanisms.presets import PRESETS
 from tests.kernels.exchange import Exchange
 
 money = st.floats(-1e6, 1e6, allow_nan=False)
@@ -106,6 +107,16 @@ def test_margin_scales_with_open_interest_between_its_caps_and_only_initially():
         found = position_margin(exchange.state.markets, exchange.state.margin_tiers, 0, 100.0, interest, 0.0)
         assert found == pytest.approx((100.0 * fraction, 10.0))
     assert open_interest_scaled_fraction(0.2, 1e12, 1e6, 0.0) == 0.2
+
+
+@pytest.mark.parametrize("market", [0, 2])
+def test_gmx_asks_for_a_fraction_that_is_in_proportion_to_open_interest_where_that_is_more(market):
+    margin = PRESETS["gmx_v2"]().margin
+    exchange = Exchange(1, 3, margin=margin)
+    for interest in (0.0, 1e8, 2.3e8, 3e8, 5e8, 5e9, 2e10):
+        found = position_margin(exchange.state.markets, exchange.state.margin_tiers, market, 100.0, interest, 0.0)
+        fraction = min(max(margin.initial_margin_fraction[market], 6e-11 * interest), 1.0)
+        assert found == pytest.approx((100.0 * fraction, 50.0 * margin.initial_margin_fraction[market]))
 
 
 # Changes
