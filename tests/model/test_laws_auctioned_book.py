@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -13,16 +13,22 @@ from abm.agents.base import Group
 from abm.kernels.curves import depth_budget, is_imbalanced, just_in_time, quote_for_base
 from abm.kernels.virtual_market import reserves
 from abm.mechanisms.auctioned_book import AuctionedBook
+from abm.mechanisms.events import Delisting
 from abm.mechanisms.fees import FlatFees
+from abm.mechanisms.guards import Guard
+from abm.mechanisms.limits import PriceBand
 from abm.mechanisms.liquidation import FullLiquidation
 from abm.mechanisms.margin import FlatMargin
 from abm.mechanisms.presets import PRESETS
 from abm.mechanisms.twap_funding import DivergenceFunding
 from abm.state import (
+    BAR_TRADES,
     BOOK,
     CANCELLED,
     CURVE,
     LIQUIDATED,
+    MARKET_HALTED,
+    MARKET_SETTLED,
     NO_LIQUIDITY,
     REDUCE_ONLY_DROPPED,
     UNDERCOLLATERALISED,
@@ -284,6 +290,45 @@ def test_the_orders_of_an_account_that_is_liquidated_meanwhile_end():
     assert model.state.venue["liquidations"][0] > 0
     assert LIQUIDATED in ended(model)
     assert model.memory["clearing"].waiting[0] == 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bar(Guard):
+    """Bars trades from one block to another."""
+
+    first: int
+    last: int
+
+    def watch(self, state, memory):
+        state.markets["barred"] = BAR_TRADES if self.first <= state.venue["block"][0] <= self.last else 0
+
+
+def test_an_auction_waits_while_trades_are_barred_and_ends_if_they_still_are_when_it_is_over():
+    for last, position in ((4, 1.0), (5, 0.0)):
+        model, (taker, *_) = world(guards=(Bar(first=2, last=last),))
+        taker.buy("BTC", 1.0)
+        steps(model, 7)
+        assert taker.position("BTC") == pytest.approx(position)
+        assert model.memory["clearing"].waiting[0] == 0
+        if not position:
+            assert MARKET_HALTED in ended(model)
+
+
+def test_an_auction_ends_with_its_market():
+    model, (taker, *_) = world(events=(Delisting(at_seconds=3.0),))
+    taker.buy("BTC", 1.0)
+    steps(model, 5)
+    assert taker.position("BTC") == 0.0
+    assert MARKET_SETTLED in ended(model)
+    assert model.state.venue["orders_live"][0] == 0  # the curve's quotes are gone too
+
+
+def test_neither_makers_nor_the_curve_trade_outside_the_price_band():
+    band = PriceBand(band=0.002)
+    model, (taker, *_) = world(guards=(band,))
+    taker.buy("BTC", 50.0, limit=1100.0, immediate_or_cancel=True)
+    steps(model, 6)
+    assert taker.position("BTC") == pytest.approx(1000.0 * (1.0 - (1000.0 / 1002.0) ** 0.5), abs=2.0 * LOT)
 
 
 def test_an_order_that_its_account_cannot_carry_ends_without_a_trade():
