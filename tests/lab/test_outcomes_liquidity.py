@@ -22,6 +22,7 @@ from abm.mechanisms.fees import FlatFees
 from abm.mechanisms.mark import Mark, MidMark, OracleMark
 from abm.mechanisms.oracle import MedianOracle
 from abm.mechanisms.oracle_pool import OraclePool
+from abm.mechanisms.venue import Venue
 from abm.mechanisms.virtual_amm import VirtualAmm
 from abm.model import PerpModel
 from abm.recorder import Recording
@@ -36,17 +37,17 @@ NO_IMPACT = {"positive_impact": 0.0, "negative_impact": 0.0, "base_fee": 0.0, "a
 Act = Callable[[dict[str, OrderSheet]], None]
 
 
-def venue_of(clearing: Clearing, mark: Mark, fees: FlatFees = FlatFees(maker=0.0, taker=0.0), **changes: object) -> object:
-    return plain_venue(clearing=clearing, mark=mark, fees=fees, **changes)
+def venue_of(clearing: Clearing, mark: Mark, fees: FlatFees | None = None, **changes: object) -> Venue:
+    return plain_venue(clearing=clearing, mark=mark, fees=fees or FlatFees(maker=0.0, taker=0.0), **changes)
 
 
 def played(
-    venue: object, prices: Sequence[float], acts: dict[int, Act], recording: Recording = EVERY_BLOCK, capital: float = 1e6
+    venue: Venue, prices: Sequence[float], acts: dict[int, Act], recording: Recording = EVERY_BLOCK, capital: float = 1e6
 ) -> dict[str, pl.DataFrame]:
     """The record of a run in which, before each block, somebody may send something; conservation is checked."""
     groups = [Group(name=name, strategy=Idle(), members=1, capital=capital) for name in PEOPLE]
     world = Path(prices=tuple((price,) for price in prices))
-    model = PerpModel(venue, world, groups, blocks=len(prices), recording=recording, capacity=SMALL, check=True)  # type: ignore[arg-type]
+    model = PerpModel(venue, world, groups, blocks=len(prices), recording=recording, capacity=SMALL, check=True)
     sheets = {cohort.name: OrderSheet(model.state, cohort.rows, 0, np.zeros(1, np.int64)) for cohort in model.cohorts}
     for block in range(len(prices)):
         if block in acts:
@@ -217,7 +218,9 @@ def test_a_depositors_return_is_on_all_it_has_paid_in() -> None:
 
 
 @pytest.mark.parametrize(
-    "clearing", [ContinuousBook(order_limits=(), trigger_band=0.0), ConcentratedAmm(**FREE), OraclePool(**NO_IMPACT), VirtualAmm()], ids=repr
+    "clearing",
+    [ContinuousBook(order_limits=(), trigger_band=0.0), ConcentratedAmm(**FREE), OraclePool(**NO_IMPACT), VirtualAmm()],
+    ids=repr,
 )
 def test_parts_add_up_to_the_return(clearing: Clearing) -> None:
     venue = venue_of(clearing, OracleMark(), FlatFees(maker=-0.0002, taker=0.0005))

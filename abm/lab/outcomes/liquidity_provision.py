@@ -181,7 +181,7 @@ OUTCOMES = (
     ),
     returned(
         name="return_positions",
-        definition="the rest of return_price: what positions beside that liquidity gained, and those that a range leaves when it is removed",
+        definition="the rest of return_price: what positions beside that liquidity gained, such as those that a removed range leaves",
         source="cohorts: impermanent",
         value=(pl.col("price") - pl.col("impermanent")).last() / pl.col("capital").last(),
     ),
