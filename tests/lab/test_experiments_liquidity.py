@@ -1,4 +1,7 @@
-"""The shipped experiments about those who provide liquidity: each file plans, the page has the files' numbers, signs come out in little."""
+"""The shipped experiments about those who provide liquidity and what puts them at risk: each file plans, signs come out in little.
+
+The page about liquidity has the numbers that the files tell.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import re
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 
 from abm.lab.plan import load_plan
@@ -51,9 +55,49 @@ SMALL = (
         ],
     ),
 )  # fmt: skip
+CAP, WEIGHT = "how_large_may_open_interest_be_beside_a_thin_market", "should_unrealised_profit_count_as_margin"
+SIZE = "does_margin_by_size_protect_the_fund"
+LARGE = {"population.whales.leverage": 12.0}
 
 
-@pytest.mark.parametrize("small", SMALL, ids=lambda small: small.name)
+def weight(number: float, fall: str) -> dict[str, object]:
+    return {"venue.margin.profit_weight": number, "fall": fall}
+
+
+RISKS = (
+    Small(
+        CAP,
+        ["sweep.replications=3"],
+        [
+            Sign("profit.manipulator", {"depth": "0.2 M per %", "cap": "1 M"}, {"depth": "0.2 M per %", "cap": "0.5 M"}, 1, 3),
+            Sign("profit.manipulator", {"depth": "0.4 M per %", "cap": "1 M"}, {"depth": "0.1 M per %", "cap": "1 M"}, -1, 3),
+            Sign("profit.owners", {"depth": "0.2 M per %", "cap": "2 M"}, {"depth": "0.2 M per %", "cap": "0.125 M"}, -1, 3),
+        ],
+    ),
+    Small(
+        WEIGHT,
+        ["sweep.replications=3", 'factors."venue.margin.profit_weight"=[0.0, 0.75, 1.0]'],
+        [
+            Sign("fund_paid", weight(1.0, "40 %"), weight(0.0, "40 %"), 1, 3),
+            Sign("fund_paid", weight(0.75, "40 %"), weight(0.0, "40 %"), 0, 3),
+            Sign("liquidated", weight(0.75, "40 %"), weight(0.0, "40 %"), 1, 3),
+            Sign("open_interest", weight(1.0, "20 %"), weight(0.75, "20 %"), 1, 3),
+            Sign("profit.pyramid", weight(1.0, "20 %"), weight(0.0, "20 %"), -1, 3),
+        ],
+    ),
+    Small(
+        SIZE,
+        ["sweep.replications=3", 'factors."population.whales.leverage"=[3.0, 12.0]'],
+        [
+            Sign("deleveraged", variant("by_size", **LARGE), variant("flat", **LARGE), -1, 3),
+            Sign("deleveraged", variant("flat_and_strict", **LARGE), variant("flat", **LARGE), -1, 3),
+            Sign("open_interest", variant("by_size", **LARGE), variant("flat", **LARGE), -1, 3),
+        ],
+    ),
+)
+
+
+@pytest.mark.parametrize("small", [*SMALL, *RISKS], ids=lambda small: small.name)
 def test_plans(small: Small) -> None:
     plan = load_plan(EXPERIMENTS / f"{small.name}.toml")
     assert plan.sweep.table.expectations
@@ -88,19 +132,27 @@ def test_the_findings_numbers_are_the_pages(name: str, file: str) -> None:
     assert {number.replace(",", "") for number in told} <= there
 
 
-@pytest.mark.slow
-@pytest.mark.compiled
-@pytest.mark.parametrize("small", SMALL, ids=lambda small: small.name)
-def test_signs(small: Small, tmp_path: Path) -> None:
-    plan = load_plan(EXPERIMENTS / f"{small.name}.toml", list(small.overrides))
-    result = run_sweep(plan, tmp_path / "sweep")
+def run_small(small: Small, folder: Path) -> pl.DataFrame:
+    """The runs of the small version."""
+    result = run_sweep(load_plan(EXPERIMENTS / f"{small.name}.toml", list(small.overrides)), folder / "sweep")
     assert result.tally.failed == 0
-    stored = open_sweep(tmp_path / "sweep")
-    runs = stored.runs.collect()
+    return open_sweep(folder / "sweep").runs.collect()
+
+
+def assert_signs(small: Small, runs: pl.DataFrame) -> None:
     for sign in small.signs:
         differences = paired(runs, sign)
         shown = int((np.sign(differences) == sign.sign).sum())
         assert shown >= sign.seeds, f"{sign}: {differences}"
+
+
+@pytest.mark.slow
+@pytest.mark.compiled
+@pytest.mark.parametrize("small", SMALL, ids=lambda small: small.name)
+def test_signs_of_returns(small: Small, tmp_path: Path) -> None:
+    runs = run_small(small, tmp_path)
+    assert_signs(small, runs)
+    stored = open_sweep(tmp_path / "sweep")
     # What writes the page reads such a store, and its numbers are the outcomes.
     rows = returns(stored)
     own = rows.filter(rows["variant"] != "curve")["total"]
@@ -112,3 +164,28 @@ def test_signs(small: Small, tmp_path: Path) -> None:
     if small.name == DESIGNS:
         assert len(design_figure(rows).axes) == 3
         assert FIGURE.exists()
+
+
+@pytest.mark.slow
+@pytest.mark.compiled
+@pytest.mark.parametrize("small", RISKS[1:], ids=lambda small: small.name)
+def test_signs_of_risks(small: Small, tmp_path: Path) -> None:
+    assert_signs(small, run_small(small, tmp_path))
+
+
+@pytest.mark.slow
+@pytest.mark.compiled
+def test_an_attack_pays_from_the_cap_that_depth_allows(tmp_path: Path) -> None:
+    """The border is where Q (x - f (2 + x)) = D x^2 / 2: position Q, push x, fee f, D the USD that move the price by 1."""
+    runs = run_small(RISKS[0], tmp_path)
+    assert_signs(RISKS[0], runs)
+    push, fee, share = 0.05, 0.001, 0.99
+    borders = []
+    for depth in (1e5, 2e5, 4e5):
+        at = runs.filter(pl.col("depth") == f"{depth / 1e6:g} M per %").group_by("cap").agg(pl.col("profit.manipulator").mean())
+        caps = np.array([1e6 * float(label.removesuffix(" M")) for label in at["cap"]])
+        order = np.argsort(caps)
+        borders.append(float(np.interp(0.0, at["profit.manipulator"].to_numpy()[order], caps[order])))
+        law = 0.5 * 100.0 * depth * push**2 / (push - fee * (2.0 + push)) / share
+        assert borders[-1] == pytest.approx(law, rel=0.05)
+    assert borders[2] / borders[0] == pytest.approx(4.0, rel=0.05)
