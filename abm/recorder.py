@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from abm.kernels.observation import observe_book, observe_cohorts, observe_markets
+from abm.kernels.observation import EARNED, LAST_LOOK, observe_book, observe_cohorts, observe_markets
 from abm.parameters import Parameters, parameter
 from abm.state import REASONS, State, Table, empty_table
 
@@ -40,9 +40,10 @@ VENUE_ROW = np.dtype(
 )  # fmt: skip
 COHORT_ROW = np.dtype(
     [
-        ("block", "i8"), ("cohort", "i4"), ("equity", "f8"), ("collateral", "f8"), ("net_deposits", "f8"), ("unrealised", "f8"),
-        ("fees", "f8"), ("funding", "f8"), ("liquidation", "f8"), ("deleveraging", "f8"), ("socialised", "f8"), ("gas", "f8"),
-        ("rewards", "f8"), ("outside", "f8"), ("long_notional", "f8"), ("short_notional", "f8"), ("below_maintenance", "i4"),
+        ("block", "i8"), ("cohort", "i4"), ("equity", "f8"), ("collateral", "f8"), ("net_deposits", "f8"), ("paid_to_pools", "f8"),
+        ("pool_shares", "f8"), ("unrealised", "f8"), ("fees", "f8"), ("funding", "f8"), ("liquidation", "f8"), ("deleveraging", "f8"),
+        ("socialised", "f8"), ("gas", "f8"), ("rewards", "f8"), ("outside", "f8"), ("rebalancing", "f8"), ("impermanent", "f8"),
+        ("long_notional", "f8"), ("short_notional", "f8"), ("below_maintenance", "i4"),
     ],
     align=True,
 )  # fmt: skip
@@ -85,6 +86,8 @@ class Recorder:
         self._markets: Table = empty_table((rows, m), MARKET_ROW)
         self._venue: Table = empty_table(rows, VENUE_ROW)
         self._cohort_rows: Table = empty_table((rows, max(len(cohorts), 1)), COHORT_ROW)
+        self._last_look: Table = empty_table(m, LAST_LOOK)
+        self._earned: Table = empty_table((max(len(cohorts), 1), m), EARNED)
         self._book: Table = empty_table((min(blocks // self.book_every + 2, 2048), m), book_row)
         self._row = 0
         self._book_row = 0
@@ -99,8 +102,8 @@ class Recorder:
                 self._distances, self._markets, self._venue, self._row,
             )  # fmt: skip
             observe_cohorts(
-                state.venue, state.accounts, state.positions, state.outside, state.markets, state.pools, state.shares, self._cohort_rows,
-                self._row,
+                state.venue, state.accounts, state.positions, state.outside, state.markets, state.pools, state.shares, state.ranges,
+                self._last_look, self._earned, self._cohort_rows, self._row,
             )  # fmt: skip
             self._row += 1
             if self._row == len(self._venue):

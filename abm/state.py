@@ -378,6 +378,7 @@ POOL_SHARE = np.dtype(
         ("shares", "f8"),
         ("paid", "f8"),  # USD paid into the pool less what came out of it
         ("joined", "i8"),  # block of the last payment into the pool
+        ("impermanent", "f8"),  # USD that ranges had gained when they were removed, against holding what was put in: never positive
     ],
     align=True,
 )

@@ -14,7 +14,7 @@ from abm.kernels.compiled import kernel
 from abm.kernels.random import four_uniforms
 from abm.kernels.transactions import submit, submit_cancel_all, submit_order, submit_spot_order, submit_taker
 from abm.parameters import parameter
-from abm.state import DEPOSIT, NEVER, NOBODY, POST_ONLY, REDUCE_ONLY, Table
+from abm.state import BOOK, DEPOSIT, NEVER, NOBODY, POST_ONLY, REDUCE_ONLY, Table
 
 ARBITRAGEUR = [
     ("edge", "f8"),  # fraction of the index it wants beyond all costs before it opens, in calm markets
@@ -32,14 +32,16 @@ ARBITRAGEUR = [
 
 @kernel
 def decide_arbitrageurs(
-    venue, accounts, positions, outside, markets, transactions, spot_orders, members, wakes, quoted, spot_fee, lifetime, recall, worth, key
-):
+    venue, accounts, positions, outside, markets, transactions, spot_orders, members, wakes, quoted, spot_fee, lifetime, recall, worth,
+    rests, key,
+):  # fmt: skip
     """Each member first brings its outside leg in line with its fills, then looks at every market when it wakes.
 
     It opens a short (perpetual over index) or a long (under index) where the gap exceeds fees on both legs both ways, financing
     and its edge, less the funding it expects to receive; it closes when the gap is gone. Where the gap pays for taking it takes;
     where it pays only a maker's fee, a patient member rests an order at the price it wants, as near to the other side as that
     allows, for `lifetime` blocks or until the index has moved by the fraction `recall` from `quoted` (members, m), where it was.
+    Where nothing can rest (`rests`), the maker's fee is not to be had: it takes on the way in and out, and reckons with that.
     Where a gap pays more than `worth` beyond all costs and the money is used up, it sends for more, which takes its time (Duffie,
     "Asset price dynamics with slow-moving capital", Journal of Finance 65, 2010). A stale quote is the same thing seen faster: a
     gap that the index has just opened. Above usual volatility the edge grows with it.
@@ -80,9 +82,10 @@ def decide_arbitrageurs(
             most = max(whole_lots(markets, k, members[j].order_notional), 1)
             hope = markets[k].funding_per_day * members[j].funding_days
             edge = members[j].edge * max(stress(markets, k), 1.0)
-            haste = accounts[i].taker_fee - accounts[i].maker_fee
+            patience = accounts[i].maker_fee if rests else accounts[i].taker_fee
+            haste = accounts[i].taker_fee - patience
             # Opening pays fees now and expects to pay them again on the way out, with patience.
-            toll = 2.0 * (accounts[i].maker_fee + spot_fee[k]) + members[j].financing + edge
+            toll = 2.0 * (patience + spot_fee[k]) + members[j].financing + edge
             bid = best_bid * tick / index - 1.0
             ask = best_ask * tick / index - 1.0
             side = 0
@@ -110,7 +113,7 @@ def decide_arbitrageurs(
                 limit = int(index * (1.0 + wanted - side * haste) / tick) + (1 if side < 0 else 0)
                 limit = min(max(limit, 1), markets[k].ticks - 1)
                 submit_taker(venue, transactions, i, k, side, limit, lots, flags, members[j].latency)
-            elif members[j].patient != 0:
+            elif members[j].patient != 0 and rests:
                 limit = int(index * (1.0 + wanted) / tick) + (1 if side < 0 else 0)
                 limit = min(limit, best_ask - 1) if side > 0 else max(limit, best_bid + 1)
                 expires = block + members[j].latency + lifetime
@@ -177,5 +180,6 @@ class Arbitrageurs(Strategy):
         members, wakes, quoted, spot_fee, lifetime, key = memory
         decide_arbitrageurs(
             state.venue, state.accounts, state.positions, state.outside, state.markets, state.transactions, state.spot_orders,
-            members, wakes, quoted, spot_fee, lifetime, self.recall_move, self.transfer_gap, key,
+            members, wakes, quoted, spot_fee, lifetime, self.recall_move, self.transfer_gap,
+            view.offers(BOOK), key,
         )  # fmt: skip

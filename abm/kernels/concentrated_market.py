@@ -81,7 +81,7 @@ def show_ranges(venue, accounts, markets, levels, bitmap, orders, expiry, pools,
 @kernel
 def clear_in_ranges(
     venue, accounts, positions, markets, margin_tiers, funds, levels, bitmap, orders, expiry, conditionals, transactions, sequence,
-    fills, ended_orders, liquidations, liquidation_terms, pools, edges, ranges, counts, terms, key, count,
+    fills, ended_orders, liquidations, liquidation_terms, shares, pools, edges, ranges, counts, terms, key, count,
 ):  # fmt: skip
     """Executes the first `count` rows of `sequence[0]` against the ranges, and keeps those that have not arrived yet.
 
@@ -118,7 +118,9 @@ def clear_in_ranges(
                     settle_account(accounts, positions, markets, pools, edges, ranges, target)
                     equity, _, maintenance = account_risk(accounts, positions, markets, margin_tiers, target)
                     if is_liquidatable(equity, maintenance):
-                        remove_ranges(accounts, positions, markets, funds, pools, edges, ranges, counts, target, NOBODY, NOBODY)
+                        remove_ranges(
+                            accounts, positions, markets, funds, shares, pools, edges, ranges, counts, target, NOBODY, NOBODY
+                        )  # fmt: skip
                 if liquidation_terms[0].taken_by_keeper != 0:
                     result = hand_to_keeper(
                         venue, accounts, positions, markets, margin_tiers, funds, liquidations, liquidation_terms, target, i, k, left,
@@ -135,7 +137,8 @@ def clear_in_ranges(
                 transactions[t].tick, transactions[t].handle, transactions[t].amount,
             )  # fmt: skip
         elif kind == REMOVE_RANGE:
-            if remove_ranges(accounts, positions, markets, funds, pools, edges, ranges, counts, i, k, transactions[t].handle - 1) == 0:
+            row = transactions[t].handle - 1
+            if remove_ranges(accounts, positions, markets, funds, shares, pools, edges, ranges, counts, i, k, row) == 0:
                 result = OUT_OF_RANGE
         elif kind == WITHDRAW and has_ranges(counts, i):
             # Money that stands behind ranges stays: it is set aside while the withdrawal is looked at.
@@ -148,6 +151,6 @@ def clear_in_ranges(
         finish_transaction(venue, accounts, transactions, ended_orders, t, result, left)
     keep_pending(venue, transactions, count)
     for k in range(markets.shape[0]):
-        settle_ranges(accounts, positions, markets, funds, pools, edges, ranges, counts, k)
+        settle_ranges(accounts, positions, markets, funds, shares, pools, edges, ranges, counts, k)
         if pools[k].shown != pools[k].root:
             quote_ranges(venue, accounts, markets, levels, bitmap, orders, expiry, pools, edges, terms, k)

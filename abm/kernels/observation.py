@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from abm.kernels.book import depth_within, level_above, level_below
 from abm.kernels.compiled import inline, kernel
 from abm.kernels.margin import is_liquidatable
+from abm.kernels.ranges import impermanent_loss
+from abm.state import NOBODY
 
 
 @kernel
@@ -76,30 +80,96 @@ def observe_markets(venue, accounts, positions, markets, funds, levels, bitmap, 
             market_rows[row, k].ask_depth[d] = depth_within(markets, levels, bitmap, k, -1, int(highest))
 
 
+LAST_LOOK = np.dtype(
+    [
+        ("index", "f8"),  # USD
+        ("fees", "f8"),  # USD, these five of the account to which a market's pool belongs
+        ("funding", "f8"),
+        ("liquidation", "f8"),
+        ("deleveraging", "f8"),
+        ("socialised", "f8"),
+    ],
+    align=True,
+)
+EARNED = np.dtype(
+    [
+        ("coins", "f8"),  # held at the last look, in pools too
+        ("part", "f8"),  # of the market's pool that belonged to it at the last look; of the pool's own account less one
+        ("rebalancing", "f8"),  # USD gained by what was held from look to look as the index moved
+        ("fees", "f8"),  # USD, these five its part of what the pool has had between looks
+        ("funding", "f8"),
+        ("liquidation", "f8"),
+        ("deleveraging", "f8"),
+        ("socialised", "f8"),
+    ],
+    align=True,
+)
+
+
 @inline
-def pool_profit(accounts, markets, pools, shares, i, k):
-    """USD that account i has gained with its shares of market k's pool; of the pool's own account what others have gained, negative."""
-    worth = pools[k].value / pools[k].shares
-    if i != markets[k].house:
-        return shares[i, k].shares * worth - shares[i, k].paid
-    return (shares[i, k].shares - pools[k].shares) * worth + accounts[i].net_deposits - shares[i, k].paid
+def pool_part(markets, pools, shares, i, k):
+    """Fraction of market k's pool that belongs to account i; of the pool's own account less one: what belongs to others, negative.
+
+    So the money on the pool's own account, which is everybody's, and these parts of it add up to what each account has.
+    """
+    if pools[k].shares <= 0.0:
+        return 0.0
+    return shares[i, k].shares / pools[k].shares - (1.0 if i == markets[k].house else 0.0)
+
+
+@inline
+def share_out(accounts, markets, pools, last, earned):
+    """Credits every cohort with what it has earned since the last look, by what it held then, and forgets what it held.
+
+    last (m,): LAST_LOOK; earned (cohorts, m): EARNED.
+    """
+    for k in range(markets.shape[0]):
+        moved = markets[k].index - last[k].index
+        last[k].index = markets[k].index
+        for c in range(earned.shape[0]):
+            earned[c, k].rebalancing += earned[c, k].coins * moved
+            earned[c, k].coins = 0.0
+        if pools[k].shares <= 0.0:
+            continue
+        house = markets[k].house
+        fees = accounts[house].fees - last[k].fees
+        funding = accounts[house].funding - last[k].funding
+        liquidation = accounts[house].liquidation - last[k].liquidation
+        deleveraging = accounts[house].deleveraging - last[k].deleveraging
+        socialised = accounts[house].socialised - last[k].socialised
+        for c in range(earned.shape[0]):
+            part = earned[c, k].part
+            earned[c, k].fees += part * fees
+            earned[c, k].funding += part * funding
+            earned[c, k].liquidation += part * liquidation
+            earned[c, k].deleveraging += part * deleveraging
+            earned[c, k].socialised += part * socialised
+            earned[c, k].part = 0.0
+        last[k].fees += fees
+        last[k].funding += funding
+        last[k].liquidation += liquidation
+        last[k].deleveraging += deleveraging
+        last[k].socialised += socialised
 
 
 @kernel
-def observe_cohorts(venue, accounts, positions, outside, markets, pools, shares, cohort_rows, row):
+def observe_cohorts(venue, accounts, positions, outside, markets, pools, shares, ranges, last, earned, cohort_rows, row):
     """Adds up every account into its cohort's entry of `cohort_rows` (rows, cohorts) at `row`; the entries must be zero before.
 
-    What shares of a pool have gained counts as outside wealth, as money in a pool is not on the account.
+    What a pool has had in fees, funding and so on belongs to those who have shares of it, by their shares at the look before. `last` and
+    `earned` are what is remembered from look to look, as `share_out` says.
     """
     for c in range(cohort_rows.shape[1]):
         cohort_rows[row, c].block = venue[0].block
         cohort_rows[row, c].cohort = c
+    share_out(accounts, markets, pools, last, earned)
     # Members of a cohort lie side by side: their sums are kept in registers and written once.
     i = 0
     while i < accounts.shape[0]:
         c = accounts[i].cohort
         equity = collateral = net_deposits = fees = funding = liquidation = deleveraging = socialised = gas = rewards = 0.0
         outside_wealth = unrealised = long_notional = short_notional = 0.0
+        paid_to_pools = pool_shares = impermanent = above_index = 0.0
         below_maintenance = 0
         while i < accounts.shape[0] and accounts[i].cohort == c:
             equity += accounts[i].equity
@@ -113,23 +183,42 @@ def observe_cohorts(venue, accounts, positions, outside, markets, pools, shares,
             gas += accounts[i].gas
             rewards += accounts[i].rewards
             below_maintenance += is_liquidatable(accounts[i].equity, accounts[i].maintenance_margin)
+            if accounts[i].house != 0:
+                # All that the venue's own account buys and sells is liquidity: without a price move it gains nothing.
+                impermanent += accounts[i].collateral - accounts[i].net_deposits - accounts[i].fees - accounts[i].funding
+                impermanent -= accounts[i].liquidation + accounts[i].deleveraging + accounts[i].socialised + accounts[i].rewards
             for k in range(markets.shape[0]):
                 outside_wealth += (
                     outside[i, k].cash + outside[i, k].size * markets[k].index + outside[i, k].options - outside[i, k].endowment
                 )
+                impermanent += shares[i, k].impermanent
+                coins = positions[i, k].lots * markets[k].lot
                 if pools[k].shares > 0.0:
-                    outside_wealth += pool_profit(accounts, markets, pools, shares, i, k)
+                    part = pool_part(markets, pools, shares, i, k)
+                    paid = shares[i, k].paid - (accounts[i].net_deposits if i == markets[k].house else 0.0)
+                    pool_shares += part * pools[k].value
+                    paid_to_pools += paid
+                    impermanent += part * pools[k].value - paid
+                    coins += part * positions[markets[k].house, k].lots * markets[k].lot
+                    if c >= 0:
+                        earned[c, k].part += part
+                if coins != 0.0 and c >= 0:
+                    earned[c, k].coins += coins
+                    above_index += coins * (markets[k].mark - markets[k].index)
                 lots = positions[i, k].lots
                 if lots != 0:
                     value = lots * markets[k].lot * markets[k].mark
                     unrealised += value - positions[i, k].entry_value
                     long_notional += max(value, 0.0)
                     short_notional += max(-value, 0.0)
+                    impermanent += value if accounts[i].house != 0 else 0.0
             i += 1
         if c >= 0:
             cohort_rows[row, c].equity += equity
             cohort_rows[row, c].collateral += collateral
             cohort_rows[row, c].net_deposits += net_deposits
+            cohort_rows[row, c].paid_to_pools += paid_to_pools
+            cohort_rows[row, c].pool_shares += pool_shares
             cohort_rows[row, c].fees += fees
             cohort_rows[row, c].funding += funding
             cohort_rows[row, c].liquidation += liquidation
@@ -138,10 +227,28 @@ def observe_cohorts(venue, accounts, positions, outside, markets, pools, shares,
             cohort_rows[row, c].gas += gas
             cohort_rows[row, c].rewards += rewards
             cohort_rows[row, c].outside += outside_wealth
+            cohort_rows[row, c].rebalancing += above_index
+            cohort_rows[row, c].impermanent += impermanent
             cohort_rows[row, c].unrealised += unrealised
             cohort_rows[row, c].long_notional += long_notional
             cohort_rows[row, c].short_notional += short_notional
             cohort_rows[row, c].below_maintenance += below_maintenance
+    for c in range(cohort_rows.shape[1]):
+        for k in range(markets.shape[0]):
+            cohort_rows[row, c].rebalancing += earned[c, k].rebalancing
+            cohort_rows[row, c].fees += earned[c, k].fees
+            cohort_rows[row, c].funding += earned[c, k].funding
+            cohort_rows[row, c].liquidation += earned[c, k].liquidation
+            cohort_rows[row, c].deleveraging += earned[c, k].deleveraging
+            cohort_rows[row, c].socialised += earned[c, k].socialised
+            cohort_rows[row, c].impermanent -= (
+                earned[c, k].fees + earned[c, k].funding + earned[c, k].liquidation + earned[c, k].deleveraging + earned[c, k].socialised
+            )
+    for r in range(ranges.shape[0]):
+        if ranges[r].account != NOBODY and accounts[ranges[r].account].cohort >= 0:
+            cohort_rows[row, accounts[ranges[r].account].cohort].impermanent -= impermanent_loss(
+                ranges[r].liquidity, ranges[r].entry, ranges[r].settled, math.sqrt(ranges[r].lowest), math.sqrt(ranges[r].highest)
+            )
 
 
 @inline

@@ -14,7 +14,7 @@ from abm.kernels.execution import may_hold
 from abm.kernels.house import pay_fund
 from abm.kernels.margin import account_risk, open_interest_change, position_margin
 from abm.kernels.range_pool import close_range, content, fees_inside, inventory, open_range, slot_below
-from abm.kernels.ranges import MOST_LIQUIDITY, average_price, held_within, liquidity_worth
+from abm.kernels.ranges import MOST_LIQUIDITY, average_price, held_within, impermanent_loss, liquidity_worth
 from abm.kernels.takeover import change_position
 from abm.state import (
     ACTIVE,
@@ -101,7 +101,7 @@ def write_off(accounts, positions, markets, funds, i, k):
 
 
 @inline
-def remove_ranges(accounts, positions, markets, funds, pools, edges, ranges, counts, i, k, row):
+def remove_ranges(accounts, positions, markets, funds, shares, pools, edges, ranges, counts, i, k, row):
     """Settles and closes the ranges of account i in market k (NOBODY: in all), or only the one in `row` (NOBODY: all of them).
 
     What they have bought and sold stays with the account as an ordinary position. Returns how many there were.
@@ -112,6 +112,9 @@ def remove_ranges(accounts, positions, markets, funds, pools, edges, ranges, cou
             settle_range(accounts, positions, markets, pools, edges, ranges, r)
             held = int(ranges[r].market)
             counts[i, held] -= 1
+            shares[i, held].impermanent -= impermanent_loss(
+                ranges[r].liquidity, ranges[r].entry, pools[held].root, edges[held, ranges[r].lower].root, edges[held, ranges[r].upper].root
+            )
             close_range(pools, edges, ranges, r)
             write_off(accounts, positions, markets, funds, i, held)
             count += 1
@@ -119,7 +122,7 @@ def remove_ranges(accounts, positions, markets, funds, pools, edges, ranges, cou
 
 
 @inline
-def settle_ranges(accounts, positions, markets, funds, pools, edges, ranges, counts, k):
+def settle_ranges(accounts, positions, markets, funds, shares, pools, edges, ranges, counts, k):
     """Settles all ranges of market k, unless its price is where it was when they were settled last.
 
     An account that then owes money and holds nothing loses its ranges.
@@ -132,7 +135,7 @@ def settle_ranges(accounts, positions, markets, funds, pools, edges, ranges, cou
     for row in range(ranges.shape[0]):
         i = int(ranges[row].account)
         if i != NOBODY and ranges[row].market == k and owes_without_position(accounts, positions, i):
-            remove_ranges(accounts, positions, markets, funds, pools, edges, ranges, counts, i, NOBODY, NOBODY)
+            remove_ranges(accounts, positions, markets, funds, shares, pools, edges, ranges, counts, i, NOBODY, NOBODY)
     pools[k].settled = pools[k].root
 
 

@@ -38,8 +38,8 @@ _parts = {name: quantity("USD", MEANING[name]) for name in PARTS}
 class CohortSummary:
     """One cohort: what it put in, what became of it and why. The parts from price to rewards add up to the total."""
 
-    deposits: float = quantity("USD", "paid into the venue less paid out")
-    equity: float = quantity("USD", "on the venue at the last look: collateral and positions at mark")
+    deposits: float = quantity("USD", "paid into the venue less paid out, money in pools included")
+    equity: float = quantity("USD", "on the venue at the last look: collateral, positions at mark and shares of pools")
     total: float = quantity("USD", "change of wealth: equity less deposits, with outside positions and gas")
     price: float = _parts["price"]
     fees: float = _parts["fees"]

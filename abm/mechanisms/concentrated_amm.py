@@ -146,6 +146,6 @@ class ConcentratedAmm(Clearing):
         clear_in_ranges(
             state.venue, state.accounts, state.positions, state.markets, state.margin_tiers, state.funds, state.levels, state.bitmap,
             state.orders, state.expiry, state.conditionals, state.transactions, state.sequence, state.fills, state.ended_orders,
-            state.liquidations, state.liquidation_terms, memory.pools, memory.edges, state.ranges, memory.counts, memory.terms,
-            memory.key, count,
+            state.liquidations, state.liquidation_terms, state.shares, memory.pools, memory.edges, state.ranges, memory.counts,
+            memory.terms, memory.key, count,
         )  # fmt: skip

@@ -93,7 +93,16 @@ def cohort_rows() -> list[dict[str, Any]]:
         {"block": 300, "cohort": "makers", "collateral": 2000.0, "net_deposits": 2000.0},
         {"block": 300, "cohort": "keepers", "collateral": 10.0, "net_deposits": 10.0},
         {"block": 600, **takers, "collateral": 500.0, "long_notional": 700.0, "short_notional": 300.0, **paid},
-        {"block": 600, "cohort": "makers", "collateral": 2100.0, "net_deposits": 2000.0, "fees": 5.0, "funding": 4.0},
+        {
+            "block": 600,
+            "cohort": "makers",
+            "collateral": 2100.0,
+            "net_deposits": 2000.0,
+            "fees": 5.0,
+            "funding": 4.0,
+            "impermanent": 12.0,
+            "rebalancing": 30.0,
+        },
         {"block": 600, "cohort": "keepers", "collateral": 9.25, "net_deposits": 7.0, "rewards": 2.25, "gas": 1.0},
     ]
 
@@ -340,6 +349,10 @@ EXPECTED: dict[str, tuple[float | None, float | None]] = {
     "return_rewards.keepers": (0.225, 0),
     "drawdown.takers": (0.185, 0),
     "drawdown.makers": (0, 0),
+    "return_rebalancing.makers": (None, None),
+    "return_versus_rebalancing.makers": (None, None),
+    "return_impermanent.makers": (0.006, 0),
+    "return_positions.makers": (0.0395, 0),
     "return_quoting.makers": (QUOTED / 2000, None),
     "return_inventory.makers": ((91 - QUOTED) / 2000, None),
     "markout_10s": (None, None),

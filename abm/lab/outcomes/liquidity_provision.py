@@ -7,6 +7,12 @@ For a pool that quotes one price that is sum dx (p - S), dx the coins it takes a
 outside price at that moment. The same sum is defined for the fills of resting orders on a book. It contains the spread that they
 quote, which a pool takes as a fee and Milionis et al. account for apart, so it is negative where makers earn more from the
 spread than they lose through stale quotes.
+
+For whole cohorts, whatever they provide liquidity with, what buying and selling brought is split in two ways. Holding the position q
+from look to look gains sum q dS, which is what rebalancing at the outside price S would have earned; the rest is the loss versus
+rebalancing with the sign of a gain. And liquidity in ranges, pools and curves gains what it is worth less what holding would be, the
+impermanent loss with the sign of a gain; the rest is of positions beside it. Liquidity here is put in as dollars, so for a pool that
+trades at the oracle price holding is keeping the dollars.
 """
 
 from __future__ import annotations
@@ -32,11 +38,19 @@ RARELY = ("socialised", "gas", "rewards")  # what a maker's return comes from
 
 
 def returns(many: ManyRuns) -> pl.DataFrame:
-    """The rows of `wealth`, with `capital`: what the cohort had paid in at the first look."""
+    """The rows of `wealth`, with `capital`: what the cohort had paid in at the first look, wherever on the venue it is."""
     rows = many.make(wealth)
     return rows.with_columns(
         capital=pl.col("net_deposits").first().over("run", "cohort"), high=pl.col("total").cum_max().over("run", "cohort")
     )
+
+
+def rebalanced(many: ManyRuns) -> pl.DataFrame:
+    """By run and cohort: `capital`, and the final `price` and `rebalancing`, which is null unless there is a look at every block."""
+    every_block = many.table("cohorts").group_by("run").agg(whole=pl.col("block").max() + 1 == pl.col("block").n_unique())
+    final = by_group(many.make(returns), ["run", "cohort"], [pl.col("capital", "price", "rebalancing").last()])
+    final = final.join(every_block, on="run", how="left", maintain_order="left")
+    return final.with_columns(rebalancing=pl.when(pl.col("whole")).then(pl.col("rebalancing")))
 
 
 def made(many: ManyRuns) -> pl.DataFrame:
@@ -90,6 +104,14 @@ returned = partial(
     exercised_by="a cohort that had paid in at the first look",
     tables=("cohorts",),
 )
+from_look_to_look = partial(
+    Outcome,
+    rows=rebalanced,
+    split="cohort",
+    unit="fraction of capital",
+    exercised_by="a cohort that had paid in at the first look; a look at every block",
+    tables=("cohorts",),
+)
 kept_apart = partial(
     Outcome,
     rows=quoting,
@@ -114,8 +136,8 @@ EVERY_BLOCK = "a fill of a resting order; a look at every block"
 OUTCOMES = (
     returned(
         name="return",
-        definition="profit over capital, which is what the cohort had paid in at the first look, without what it has moved to a pool; its "
-        "parts add up to it",
+        definition="profit over capital, which is what the cohort had paid in at the first look, wherever on the venue it is, pools "
+        "included; its parts add up to it",
         better="more",
         value=pl.col("total").last() / pl.col("capital").last(),
     ),
@@ -133,6 +155,35 @@ OUTCOMES = (
         definition="largest fall of wealth from an earlier look",
         better="less",
         value=(pl.col("high") - pl.col("total")).max() / pl.col("capital").last(),
+    ),
+    from_look_to_look(
+        name="return_rebalancing",
+        definition="part of return_price: sum of q dS, what was held at a look (its part of what pools hold too) times the change of the "
+        "index until the next: what a strategy with the same positions earned that trades at the index; positions at the end at mark",
+        source="cohorts: rebalancing",
+        value=(pl.col("rebalancing") / pl.col("capital")).first(),
+    ),
+    from_look_to_look(
+        name="return_versus_rebalancing",
+        definition="the rest of return_price: sum of dq (S - p), S the index at the end of the block in which dq was bought or sold at p: "
+        "the loss versus rebalancing with the sign of a gain, spread that was earned included, trading fees not",
+        source="cohorts: rebalancing. Milionis, Moallemi, Roughgarden and Zhang (2022), Automated market making and loss-versus-"
+        "rebalancing",
+        better="more",
+        value=((pl.col("price") - pl.col("rebalancing")) / pl.col("capital")).first(),
+    ),
+    returned(
+        name="return_impermanent",
+        definition="part of return_price: what liquidity in ranges (at the pool's price), in pools and on the venue's own curve gained "
+        "against holding what was put in: the impermanent loss with the sign of a gain, until a range is removed",
+        source="cohorts: impermanent. Uniswap v3 whitepaper (2021), section 6",
+        value=pl.col("impermanent").last() / pl.col("capital").last(),
+    ),
+    returned(
+        name="return_positions",
+        definition="the rest of return_price: what positions beside that liquidity gained, such as those that a removed range leaves",
+        source="cohorts: impermanent",
+        value=(pl.col("price") - pl.col("impermanent")).last() / pl.col("capital").last(),
     ),
     kept_apart(
         name="return_quoting",
