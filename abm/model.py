@@ -175,7 +175,7 @@ class PerpModel(BlockByBlock):
 
     def _write_liquidation_terms(self) -> None:
         terms = self.state.liquidation_terms
-        terms[:] = self.rules.liquidation.terms()
+        terms[:] = self.rules.liquidation.terms_among(self.state.cohorts)
         terms["reward"], terms["fixed_reward"] = self.rules.enforcement.reward()
 
     def _open_funds(self, venue: Venue) -> None:

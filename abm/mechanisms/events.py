@@ -16,8 +16,8 @@ from abm.mechanisms.enforcement import Enforcement
 from abm.mechanisms.fees import Fees
 from abm.mechanisms.funding import Funding
 from abm.mechanisms.liquidation import Liquidation
-from abm.mechanisms.listing import cohort_number, market_number
 from abm.mechanisms.margin import Margin
+from abm.mechanisms.names import cohort_number, market_number
 from abm.mechanisms.rule import Rule
 from abm.parameters import parameter, per_market
 from abm.state import NOBODY, State
