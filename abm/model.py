@@ -175,7 +175,7 @@ class PerpModel(BlockByBlock):
 
     def _write_liquidation_terms(self) -> None:
         terms = self.state.liquidation_terms
-        terms[:] = self.rules.liquidation.terms()
+        terms[:] = self.rules.liquidation.terms_among(self.state.cohorts)
         terms["reward"], terms["fixed_reward"] = self.rules.enforcement.reward()
 
     def _open_funds(self, venue: Venue) -> None:
@@ -358,10 +358,9 @@ class PerpModel(BlockByBlock):
         return self.recorder.frames()
 
     def release(self) -> None:
-        """Gives the model's memory back; it cannot be used afterwards. For those who run many in one process: Mesa itself numbers
-        agents in a table of models that keeps every one of them alive."""
+        """Gives the model's memory back at once; it cannot be used afterwards. For those who run many in one process: without it a
+        model waits for Python's collector, which counts objects and not megabytes."""
         vars(self).clear()
-        getattr(mesa.Agent, "_ids", {}).pop(self, None)
 
 
 def roomy(n_accounts: int) -> Capacity:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import mesa
-
 from abm.agents.base import Group
 from abm.invariants import InvariantError
 from abm.mechanisms.venue import Venue
@@ -126,7 +124,6 @@ class VenuePair(BlockByBlock):
         for model in self.models:
             model.release()
         vars(self).clear()
-        getattr(mesa.Agent, "_ids", {}).pop(self, None)
 
 
 def mismatches(first: Venue, second: Venue) -> list[str]:

@@ -10,10 +10,10 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-import mesa
 import numpy as np
 from numpy.typing import NDArray
 
+from abm.agents.numbering import Participant
 from abm.agents.sheet import OrderSheet
 from abm.distributions import Distribution, sample
 from abm.kernels.random import fill_normals, fill_uniforms
@@ -221,7 +221,7 @@ class Group(Parameters):
         return self.members * (n_markets if self.margin == "isolated" else 1)
 
 
-class Cohort(mesa.Agent):
+class Cohort(Participant):
     """A strategy and its rows in the tables."""
 
     def __init__(self, model: PerpModel, group: Group, number: int, recruits: Recruits) -> None:
@@ -250,7 +250,7 @@ class Cohort(mesa.Agent):
         return float(self.state.accounts["equity"][self.accounts_from : self.accounts_to].sum())
 
 
-class Trader(mesa.Agent):
+class Trader(Participant):
     """One account, scripted in plain Python: override `step` and call `buy`, `sell`, `close`, `position`, `equity`.
 
     Created before the first block with the USD it pays in; its account is one of the rows the model keeps free (`spare_accounts`).

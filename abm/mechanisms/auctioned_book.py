@@ -12,8 +12,9 @@ from abm.kernels.auctioned_book import clear_beside_curves
 from abm.kernels.order_auctions import AUCTION_TERMS, AUCTIONED_ORDER
 from abm.mechanisms.clearing import DYDX_ORDER_LIMITS, ContinuousBook
 from abm.mechanisms.curve import DAY, CurveClearing
+from abm.mechanisms.names import accounts_of
 from abm.parameters import parameter
-from abm.state import BOOK, CURVE, NOBODY, State, Table, empty_table
+from abm.state import BOOK, CURVE, State, Table, empty_table
 from abm.streams import stream_key
 
 
@@ -70,7 +71,7 @@ class AuctionedBook(CurveClearing):
     )  # fmt: skip
     filler_fraction: float = parameter(0.1, unit="fraction of the taker's fee", least=0.0, most=1.0)
     filler_floor: float = parameter(0.01, unit="USD per fourth root of a slot", least=0.0)
-    filler_cohort: int = parameter(NOBODY, unit="cohort number", least=-1, about="-1: nobody is rewarded")
+    filler_cohort: str = parameter("", unit="cohort name", about="empty: nobody is rewarded")
     fee_pool_share: float = parameter(1.0, unit="fraction of the fees that are left", least=0.0, most=1.0)
     order_limits: tuple[tuple[float, float], ...] = parameter(DYDX_ORDER_LIMITS, unit="(USD of equity, orders)", about="dYdX equity tiers")
     trigger_band: float = parameter(
@@ -95,7 +96,8 @@ class AuctionedBook(CurveClearing):
         terms["filler_floor"] = self.filler_floor
         terms["pool_share"] = self.fee_pool_share
         terms["scale_blocks"] = state.blocks(self.scale_seconds) if self.scale_seconds > 0.0 else 0
-        fillers = np.flatnonzero((state.accounts["cohort"] == self.filler_cohort) & (self.filler_cohort != NOBODY))
+        named = (self.filler_cohort,) if self.filler_cohort else ()
+        fillers = np.flatnonzero(accounts_of(named, state, "AuctionedBook.filler_cohort"))
         return AuctionedMemory(
             curves=curves,
             curve_terms=curve_terms,

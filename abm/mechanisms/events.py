@@ -19,9 +19,9 @@ from abm.mechanisms.funding import Funding
 from abm.mechanisms.guards import Guard, IsolatedMarkets, OpenInterestCap
 from abm.mechanisms.halts import ChainHalt
 from abm.mechanisms.liquidation import Liquidation
-from abm.mechanisms.listing import cohort_number, market_number
 from abm.mechanisms.margin import Margin
 from abm.mechanisms.mark import Mark
+from abm.mechanisms.names import cohort_number, market_number
 from abm.mechanisms.oracle import Oracle
 from abm.mechanisms.ordering import Ordering
 from abm.mechanisms.rule import Rule

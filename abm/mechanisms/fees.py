@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from abm.kernels.fees import FEE_TIER, assign_fees, roll_volumes
+from abm.mechanisms.names import accounts_of
 from abm.mechanisms.rule import Rule
 from abm.parameters import Parameters, parameter
 from abm.state import State, Table, empty_table
@@ -99,7 +100,7 @@ class TieredFees(Fees):
     volume_scale: float = parameter(1.0, unit="USD per USD traded in the run", least=1e-9, most=1e9)
     market_charge: float = parameter(1.0, unit="fraction of the tier's fees", least=0.0, most=1.0)
     staking_discount: float = parameter(0.0, unit="fraction of the fees", least=0.0, most=1.0)
-    highest_tier_cohorts: tuple[int, ...] = parameter((), unit="cohort numbers", least=0)
+    highest_tier_cohorts: tuple[str, ...] = parameter((), unit="cohort names")
 
     def inconsistencies(self) -> list[str]:
         if not self.tiers:
@@ -128,7 +129,7 @@ class TieredFees(Fees):
         tiers = empty_table(len(self.tiers), FEE_TIER)
         for name in FEE_TIER.names or ():
             tiers[name] = [getattr(tier, name) for tier in self.tiers]
-        highest_tier = np.isin(state.accounts["cohort"], self.highest_tier_cohorts)
+        highest_tier = accounts_of(self.highest_tier_cohorts, state, "TieredFees.highest_tier_cohorts")
         n_periods = max(1, round(self.window_seconds / self.refresh_seconds))
         periods = np.empty((state.n_accounts, n_periods, 2))
         for column, name in enumerate(("taker_volume", "maker_volume")):

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple, get_args
 
 from abm.kernels import halts as kernels
 from abm.mechanisms.guards import Guard
-from abm.mechanisms.listing import market_number
+from abm.mechanisms.names import market_number
 from abm.parameters import parameter
 from abm.state import (
     BAR_FUNDING,

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from abm.kernels.portions import liquidation_window_capacity
+from abm.mechanisms.names import cohort_number
 from abm.mechanisms.rule import Rule
 from abm.parameters import parameter
 from abm.state import LIQUIDATED_IN_BLOCK, LIQUIDATION_TERMS, NOBODY, State, Table, empty_table
@@ -19,6 +21,17 @@ class Liquidation(Rule):
     @abstractmethod
     def terms(self) -> Table:
         """The rule as one row of LIQUIDATION_TERMS, which the clearing kernel applies to every liquidation transaction."""
+
+    def backstop(self) -> str:
+        """The name of the cohort whose accounts take over what is nearly lost; empty: there is none."""
+        return ""
+
+    def terms_among(self, cohorts: Sequence[str]) -> Table:
+        """The terms, with the number of the backstop among `cohorts`. Raises ParameterError where it is not one of them."""
+        terms = self.terms()
+        if self.backstop():
+            terms["backstop_cohort"] = cohort_number(self.backstop(), cohorts, f"{type(self).__name__}.backstop_cohort")
+        return terms
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +94,7 @@ class ChunkedLiquidation(Liquidation):
 
     A position of at most `whole_below` USD is sold whole. Of a larger one `first_portion` is sold; if the account is still below
     maintenance margin `cooldown_seconds` later, all of it. Nothing goes to the venue. Below `backstop_fraction` of maintenance
-    margin the richest account of cohort number `backstop_cohort` (0 = the first; -1 = nobody) gets all positions at mark and the
+    margin the richest account of the cohort `backstop_cohort` gets all positions at mark and the
     account's whole collateral, if it has the initial margin for them. Fills below the bankruptcy price need an insurance fund; where
     it is empty they do not happen, and an account below zero is left to deleveraging.
 
@@ -92,7 +105,7 @@ class ChunkedLiquidation(Liquidation):
     first_portion: float = parameter(0.2, unit="fraction of the position", least=1e-6, most=1.0)
     cooldown_seconds: float = parameter(30.0, unit="seconds", least=0.0, most=1e9)
     backstop_fraction: float = parameter(2.0 / 3.0, unit="fraction of maintenance margin", least=0.0, most=1.0)
-    backstop_cohort: int = parameter(-1, unit="cohort number", least=-1, most=1_000_000, about="-1: there is no vault")
+    backstop_cohort: str = parameter("", unit="cohort name", about="empty: there is no vault")
     cancels_orders: bool = parameter(True, unit="yes or no", about="the account's resting orders are cancelled first")
 
     def terms(self) -> Table:
@@ -100,15 +113,17 @@ class ChunkedLiquidation(Liquidation):
         terms["max_portion"] = self.first_portion
         terms["whole_below"] = self.whole_below
         terms["cooldown"] = self.cooldown_seconds
-        # Accounts without a cohort, those of scripted traders, carry the number that here means nobody.
-        terms["backstop_fraction"] = self.backstop_fraction if self.backstop_cohort != NOBODY else 0.0
-        terms["backstop_cohort"] = self.backstop_cohort
+        terms["backstop_fraction"] = self.backstop_fraction if self.backstop_cohort else 0.0
+        terms["backstop_cohort"] = NOBODY
         terms["max_notional_per_block"] = math.inf
         terms["max_insurance_per_block"] = math.inf
         terms["at_market"] = 1
         terms["all_markets"] = 1
         terms["cancels_orders"] = self.cancels_orders
         return terms
+
+    def backstop(self) -> str:
+        return self.backstop_cohort
 
 
 @dataclass(frozen=True, kw_only=True)

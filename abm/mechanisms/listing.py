@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 
-from abm.parameters import ParameterError, Parameters, parameter
+from abm.parameters import Parameters, parameter
 from abm.state import MOST_TICKS
 
 
@@ -39,21 +37,3 @@ class Listing(Parameters):
     def ticks(self) -> int:
         """Number of price levels, level 0 (never used) included."""
         return math.ceil(self.highest_price / self.tick) + 1
-
-
-def market_number(symbol: str, symbols: Sequence[str], name: str) -> int:
-    """The row of the market called `symbol`. Raises ParameterError, its message beginning with `name`, when there is none."""
-    return _place(symbol, symbols, name, "market")
-
-
-def cohort_number(cohort: str, cohorts: Sequence[str], name: str) -> int:
-    """The number of the cohort called `cohort`. Raises ParameterError, its message beginning with `name`, when there is none."""
-    return _place(cohort, cohorts, name, "cohort")
-
-
-def _place(wanted: str, names: Sequence[str], name: str, what: str) -> int:
-    if wanted in names:
-        return names.index(wanted)
-    nearest = get_close_matches(wanted, names, n=1, cutoff=0.0)
-    hint = f"; the nearest name is {nearest[0]!r}" if nearest else ""
-    raise ParameterError([f"{name}: there is no {what} {wanted!r}{hint}"])

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from abm.kernels.skew_funding import SKEW_TERMS, settle_adaptive_funding, settle_velocity_funding
 from abm.mechanisms.funding import DAY, Funding
+from abm.mechanisms.names import accounts_of
 from abm.parameters import parameter, per_market
 from abm.state import State, Table, empty_table
 
@@ -103,14 +104,14 @@ class VelocityFunding(Funding):
     max_velocity: float | tuple[float, ...] = parameter(
         3.0, unit="fraction per day, per day; one number, or one per market", least=0.0, most=1e6
     )
-    counterparty_cohorts: tuple[int, ...] = parameter((), unit="cohort numbers", least=0)
+    counterparty_cohorts: tuple[str, ...] = parameter((), unit="cohort names")
 
     def init(self, state: State, seed: int) -> VelocityMemory:
         terms = interval_terms(state, self.settlement_seconds)
         m = state.n_markets
         scale = np.array(per_market(self.skew_scale, m, "VelocityFunding.skew_scale"))
         fastest = np.array(per_market(self.max_velocity, m, "VelocityFunding.max_velocity"))
-        is_counterparty = np.isin(state.accounts["cohort"], self.counterparty_cohorts)
+        is_counterparty = accounts_of(self.counterparty_cohorts, state, "VelocityFunding.counterparty_cohorts")
         return VelocityMemory(terms, scale / state.markets["index"], fastest, np.zeros(m), is_counterparty)
 
     def settle(self, state: State, memory: VelocityMemory) -> None:

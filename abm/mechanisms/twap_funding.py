@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from abm.kernels.twap_funding import DIVERGENCE, DIVERGENCE_TERMS, TWAP_TERMS, settle_divergence_funding, settle_twap_funding
 from abm.mechanisms.contract_tiers import Tiers, tiers_of, unknown_tiers
 from abm.mechanisms.funding import DAY, Funding
+from abm.mechanisms.names import accounts_of
 from abm.mechanisms.windows import past_sums
 from abm.parameters import parameter
 from abm.state import State, Table, empty_table
@@ -31,7 +32,7 @@ class DivergenceFunding(Funding):
 
     - averages: P_avg <- (P dt + P_avg (T - dt)) / T with T = `average_seconds`, each sample held within the tier's band of the average
     - USD per coin that longs pay = clamp(venue - oracle + `offset` x oracle, +-bound x oracle) x settlement interval / day
-    - the venue's own account, where there is one, is Drift's AMM, elsewhere accounts of the cohorts `counterparty_cohorts` (numbers from 0)
+    - the venue's own account, where there is one, is Drift's AMM, elsewhere accounts of the cohorts `counterparty_cohorts`
       stand for it: they pay at most `pool_share` of what they have earned in fees and funding, and those who receive share what there is;
       without them both sides pay the same
     - nothing is settled while the `short_average_seconds` averages are more than `largest_gap`, at least 10 %, apart
@@ -46,7 +47,7 @@ class DivergenceFunding(Funding):
     offset: float = parameter(1.0 / 5000.0, unit="fraction of the oracle price per day", least=-1.0, most=1.0)
     tiers: Tiers = parameter(("A",), unit="contract tier of all markets, or of each")
     largest_gap: float = parameter(0.1, unit="fraction of the venue's price", least=0.0)
-    counterparty_cohorts: tuple[int, ...] = parameter((), unit="cohort numbers", least=0)
+    counterparty_cohorts: tuple[str, ...] = parameter((), unit="cohort names")
     pool_share: float = parameter(1.0 / 3.0, unit="fraction of what counterparties have earned", least=0.0, most=1.0)
 
     def inconsistencies(self) -> list[str]:
@@ -73,7 +74,7 @@ class DivergenceFunding(Funding):
     def counterparties(self, state: State) -> NDArray[np.bool_]:
         """(n,) which accounts are the other side of the traders' net position."""
         own: NDArray[np.bool_] = state.accounts["house"] != 0
-        return own | np.isin(state.accounts["cohort"], self.counterparty_cohorts)
+        return own | accounts_of(self.counterparty_cohorts, state, "DivergenceFunding.counterparty_cohorts")
 
     def settle(self, state: State, memory: DivergenceMemory) -> None:
         settle_divergence_funding(

@@ -29,6 +29,7 @@ from abm.state import (
     State,
 )
 
+COHORTS = tuple(f"cohort {number}" for number in range(8))
 CAPACITY = Capacity(orders=256, conditionals=32, transactions=128, records=512)
 TEN_AND_FIVE_PERCENT = FlatMargin(initial_margin_fraction=0.1, maintenance_fraction_of_initial=0.5)
 PARTIAL = PartialLiquidation()
@@ -90,6 +91,7 @@ class Exchange:
         capacity: Capacity = CAPACITY,
     ) -> None:
         state = self.state = State(accounts, [f"COIN{k}" for k in range(markets)], [ticks] * markets, 1.0, capacity)
+        state.cohorts = COHORTS
         state.accounts["collateral"] = state.accounts["net_deposits"] = state.accounts["equity"] = capital
         state.accounts["maker_fee"] = maker_fee
         state.accounts["taker_fee"] = taker_fee
@@ -107,7 +109,7 @@ class Exchange:
         self._clearing_memory = self.clearing.init(state, seed)
         self._deleveraging_memory = deleveraging.init(state, seed)
         self._ordering_memory = ordering.init(state, seed)
-        state.liquidation_terms[:] = liquidation.terms()
+        state.liquidation_terms[:] = liquidation.terms_among(state.cohorts)
         state.liquidation_terms["reward"], state.liquidation_terms["fixed_reward"] = reward
 
     # the block

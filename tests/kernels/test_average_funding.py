@@ -28,6 +28,7 @@ usd = st.floats(1.0, 1e5)
 def market(sizes: list[float], oracle: float = 100.0, mid: float = 100.0, seconds_per_block: float = 60.0) -> State:
     """One account per size in coins (lots of a hundredth), a book whose mid is `mid`."""
     state = State(len(sizes), ["COIN"], [20_000], seconds_per_block, CAPACITY)
+    state.cohorts = ("first", "second", "third", "venue")
     state.markets["tick"], state.markets["lot"], state.markets["unit"] = 0.01, 0.01, 0.0001
     state.positions["lots"][:, 0] = np.round(np.array(sizes) * 100)
     quote(state, mid)
@@ -88,7 +89,7 @@ class TestDivergence:
 
     def test_a_counterparty_pays_at_most_a_third_of_what_it_has_earned(self) -> None:
         # Traders are 10 long and 30 short, the counterparty 20 long; longs pay.
-        rule = DivergenceFunding(offset=0.0, average_seconds=60.0, short_average_seconds=3600.0, counterparty_cohorts=(VENUE_COHORT,))
+        rule = DivergenceFunding(offset=0.0, average_seconds=60.0, short_average_seconds=3600.0, counterparty_cohorts=("venue",))
         state = market([10.0, -30.0, 20.0], mid=112.0)
         state.accounts["cohort"][2] = VENUE_COHORT
         state.accounts["fees"][2] = 6.0
@@ -100,14 +101,14 @@ class TestDivergence:
         assert sum(received(state)) == pytest.approx(0.0, abs=1e-12)
 
     def test_a_counterparty_that_receives_gets_all_of_it(self) -> None:
-        rule = DivergenceFunding(offset=0.0, average_seconds=60.0, counterparty_cohorts=(VENUE_COHORT,))
+        rule = DivergenceFunding(offset=0.0, average_seconds=60.0, counterparty_cohorts=("venue",))
         state = market([30.0, -10.0, -20.0], mid=101.2)
         state.accounts["cohort"][2] = VENUE_COHORT
         settle(rule, state, 61)
         assert received(state) == pytest.approx([-1.5, 0.5, 1.0])
 
     def test_barred_funding_is_not_paid(self) -> None:
-        for cohorts in ((), (VENUE_COHORT,)):
+        for cohorts in ((), ("venue",)):
             state = market([10.0, -30.0, 20.0], mid=101.2)
             state.accounts["cohort"][2] = VENUE_COHORT
             state.markets["barred"] = BAR_FUNDING
@@ -190,7 +191,7 @@ class TestConvergence:
 
 class TestVelocity:
     def test_the_rate_keeps_rising_while_traders_are_long(self) -> None:
-        rule = VelocityFunding(skew_scale=10_000.0, max_velocity=2.4, settlement_seconds=3600.0, counterparty_cohorts=(VENUE_COHORT,))
+        rule = VelocityFunding(skew_scale=10_000.0, max_velocity=2.4, settlement_seconds=3600.0, counterparty_cohorts=("venue",))
         state = market([10.0, -10.0])
         state.accounts["cohort"][1] = VENUE_COHORT
         memory = settle(rule, state, 60 * 24 + 1)
@@ -220,8 +221,8 @@ class TestVelocity:
 @pytest.mark.parametrize(
     "rule",
     [
-        DivergenceFunding(settlement_seconds=600.0, counterparty_cohorts=(0,), tiers=("C",)),
-        VelocityFunding(skew_scale=1_000.0, counterparty_cohorts=(0,)),
+        DivergenceFunding(settlement_seconds=600.0, counterparty_cohorts=("depth",), tiers=("C",)),
+        VelocityFunding(skew_scale=1_000.0, counterparty_cohorts=("depth",)),
     ],
     ids=["divergence", "velocity"],
 )

@@ -158,8 +158,9 @@ def test_shares_are_of_what_all_accounts_took():
 
 def test_vaults_have_the_last_tier_whatever_they_traded():
     state = small_venue()
-    state.accounts["cohort"] = [0, 4, 2]
-    TieredFees(highest_tier_cohorts=(4,), market_charge=0.5).init(state, 1)
+    state.cohorts = ("scalpers", "hedgers", "takers", "vault")
+    state.accounts["cohort"] = [0, 3, 2]
+    TieredFees(highest_tier_cohorts=("vault",), market_charge=0.5).init(state, 1)
     assert state.accounts["maker_fee"].tolist() == [0.00005, -0.000055, 0.00005]
 
 

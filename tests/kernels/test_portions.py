@@ -13,7 +13,7 @@ from abm.mechanisms.limits import InsuranceDrawLimit
 from abm.mechanisms.liquidation import ChunkedLiquidation, FullLiquidation, ShortageLiquidation, WindowedLiquidation
 from abm.parameters import ParameterError
 from abm.state import NOBODY, POST_ONLY, REASONS
-from tests.kernels.exchange import Exchange
+from tests.kernels.exchange import COHORTS, Exchange
 
 VAULT = 7  # cohort number
 # An account with 100 lots from 100 USD and 1,000 USD is below maintenance margin (5 %) under 94.74 USD, below zero under 90.
@@ -72,7 +72,7 @@ class TestChunks:
 
 
 class TestBackstop:
-    RULE = ChunkedLiquidation(whole_below=1e9, backstop_cohort=VAULT)
+    RULE = ChunkedLiquidation(whole_below=1e9, backstop_cohort=COHORTS[VAULT])
 
     def broken(self, price: float, rule: ChunkedLiquidation = RULE, **settings: object) -> Exchange:
         exchange = weak(price, bids=0, liquidation=rule, **settings)

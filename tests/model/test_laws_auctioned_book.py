@@ -205,7 +205,7 @@ def test_the_rest_of_what_funding_brought_is_spent_and_the_rest_of_what_it_cost_
 @pytest.mark.parametrize(("size", "reward"), [(0.01, 0.1 * 0.001 * 10.0), (5.0, 0.01 * 5.0**0.25)])
 def test_a_filler_gets_a_tenth_of_the_fee_or_a_cent_times_the_fourth_root_of_the_slots(size, reward):
     keepers = Group(name="fillers", strategy=Idle(), members=3, capital=100.0)
-    model, (taker, *_) = world(population=[keepers], filler_cohort=0, fees=FlatFees(maker=-0.0002, taker=0.001))
+    model, (taker, *_) = world(population=[keepers], filler_cohort="fillers", fees=FlatFees(maker=-0.0002, taker=0.001))
     taker.buy("BTC", size)
     steps(model, 6)
     accounts = model.state.accounts
@@ -220,7 +220,7 @@ def test_a_filler_gets_a_tenth_of_the_fee_or_a_cent_times_the_fourth_root_of_the
 
 def test_fillers_take_turns_by_chance():
     keepers = Group(name="fillers", strategy=Idle(), members=4, capital=100.0)
-    model, (taker, *_) = world(population=[keepers], filler_cohort=0, fees=FlatFees(maker=0.0, taker=0.001), auction_slots=0.0)
+    model, (taker, *_) = world(population=[keepers], filler_cohort="fillers", fees=FlatFees(maker=0.0, taker=0.001), auction_slots=0.0)
     for block in range(60):
         taker.buy("BTC", 0.1) if block % 2 else taker.sell("BTC", 0.1)
         model.step()
@@ -371,8 +371,9 @@ def test_nothing_is_lost_between_traders_curve_fees_and_fund(actions, prices, re
     """Money, positions, fees and the book are checked in every block; what the curve holds always pays what it owes on its curve."""
     keepers = Group(name="fillers", strategy=Idle(), members=2, capital=100.0)
     model, traders = world(
-        prices=(PRICE, *prices), population=[keepers], filler_cohort=0, fees=FlatFees(maker=-0.0002, taker=0.001), insurance_fund=1e7,
-        repeg_seconds=2.0 if repegs else 0.0, scale_seconds=5.0 if repegs else 0.0, half_spread=0.001 if spread else 0.0,
+        prices=(PRICE, *prices), population=[keepers], filler_cohort="fillers",
+        fees=FlatFees(maker=-0.0002, taker=0.001), repeg_seconds=2.0 if repegs else 0.0, scale_seconds=5.0 if repegs else 0.0,
+        half_spread=0.001 if spread else 0.0, insurance_fund=1e7,
         funding=DivergenceFunding(settlement_seconds=5.0, average_seconds=10.0, short_average_seconds=5.0),
     )  # fmt: skip
     state = model.state
@@ -465,6 +466,6 @@ def test_it_offers_a_book_and_a_curve_and_shows_both():
 
 def test_what_makes_no_sense_together_is_refused():
     with pytest.raises(ValueError, match="counterparty_cohorts stands for an account that AuctionedBook has"):
-        replace(PRESETS["drift_v2"](), funding=DivergenceFunding(counterparty_cohorts=(0,)))
+        replace(PRESETS["drift_v2"](), funding=DivergenceFunding(counterparty_cohorts=("makers",)))
     with pytest.raises(ValueError, match=r"AuctionedBook\.order_limits: equities must rise"):
         AuctionedBook(order_limits=((10.0, 1.0), (0.0, 2.0)))

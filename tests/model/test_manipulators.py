@@ -121,7 +121,7 @@ def test_a_vault_inherits_the_loss_of_a_runner_and_a_floor_prevents_it() -> None
     for floor in (0.0, 0.2):
         rules = venue(
             margin=abm.FlatMargin(initial_margin_fraction=0.02, maintenance_fraction_of_initial=0.5),
-            liquidation=abm.ChunkedLiquidation(backstop_cohort=0, first_portion=0.001),
+            liquidation=abm.ChunkedLiquidation(backstop_cohort="vault", first_portion=0.001),
             guards=(abm.WithdrawalFloor(fraction=floor),),
             insurance_fund=0.0,
         )

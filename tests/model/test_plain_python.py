@@ -28,7 +28,7 @@ AUCTIONED = RUN.replace(
     'abm.PRESETS["dydx_v4"]()',
     """replace(
     abm.PRESETS["drift_v2"](),
-    clearing=abm.AuctionedBook(filler_cohort=4, repeg_seconds=3.0, scale_seconds=7.0, jit_intensity=0.7),
+    clearing=abm.AuctionedBook(filler_cohort="keepers", repeg_seconds=3.0, scale_seconds=7.0, jit_intensity=0.7),
     guards=(abm.ChainHalt(from_seconds=12.0, to_seconds=16.0, stale_blocks=1), abm.PausedFunctions(from_seconds=20.0, to_seconds=25.0)),
     events=(abm.Delisting(at_seconds=30.0, symbol="ETH"),),
 )""",

@@ -17,7 +17,6 @@ from abm.state import Capacity
 
 SECONDS = 1200
 PRICES = (60_000.0, 3_000.0, 150.0)
-VAULT = 3  # number of the vault's cohort
 KEEPERS = {"derive": 50_000.0}  # USD each, where they have to take positions over; elsewhere 100
 BOOKS = sorted(name for name, make in abm.PRESETS.items() if isinstance(make().clearing, abm.ContinuousBook | abm.AuctionedBook))
 
@@ -51,7 +50,7 @@ def test_a_preset_carries_a_crash(name: str) -> None:
 @pytest.mark.slow
 def test_the_vault_takes_over_on_hyperliquid() -> None:
     venue = abm.PRESETS["hyperliquid"]()
-    with_vault = replace(venue, liquidation=abm.ChunkedLiquidation(backstop_cohort=VAULT))
+    with_vault = replace(venue, liquidation=abm.ChunkedLiquidation(backstop_cohort="vault"))
     model = flash_crash(with_vault).run()
     taken = model.frames()["liquidations"].filter(pl.col("result") == "taken_over")
     without = flash_crash(venue).run().frames()["liquidations"].filter(pl.col("result") == "taken_over")

@@ -33,8 +33,8 @@ FEE_TIERS = (
 def hyperliquid() -> Venue:
     """Hyperliquid as its documentation describes BTC, ETH and SOL: leverage 40, 25 and 20, less for very large positions.
 
-    Blocks are taken as one second instead of a tenth. The liquidator vault is a cohort of the population: set `backstop_cohort` of the
-    liquidation to its number; with -1, the default, nobody takes over, and what the book cannot close waits for deleveraging.
+    Blocks are taken as one second instead of a tenth. The liquidator vault is a cohort of the population: name it as
+    `backstop_cohort` of the liquidation; without one nobody takes over, and what the book cannot close waits for deleveraging.
     """
     return Venue(
         listings=LISTINGS,
