@@ -251,6 +251,19 @@ def test_a_limit_order_takes_the_curves_quotes_and_rests():
     assert WOULD_CROSS in ended(model)
 
 
+def test_quotes_that_traded_are_whole_again_in_the_next_block_even_where_the_price_is_back():
+    model, (buyer, seller, _) = world(half_spread=0.001)
+    model.step()
+    before = model.state.levels["lots"][0].copy()
+    buyer.buy("BTC", 0.5, limit=1010.0)
+    seller.sell("BTC", 0.5, limit=990.0)
+    model.step()
+    assert buyer.position("BTC") == pytest.approx(0.5)
+    assert seller.position("BTC") == pytest.approx(-0.5)
+    assert (fills(model)["maker"] == model.state.markets["house"][0]).all()
+    assert (model.state.levels["lots"][0] == before).all()
+
+
 def test_a_curve_that_moves_fills_what_rests_in_its_way_at_the_makers_price():
     model, (maker, *_) = world(half_spread=0.001, repeg_seconds=2.0, repeg_spread=0.0, prices=(PRICE,) * 4 + (950.0,) * 10)
     maker.buy("BTC", 1.0, limit=998.0, post_only=True)
