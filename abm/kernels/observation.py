@@ -163,6 +163,7 @@ def observe_cohorts(venue, accounts, positions, outside, markets, pools, shares,
         cohort_rows[row, c].block = venue[0].block
         cohort_rows[row, c].cohort = c
     share_out(accounts, markets, pools, last, earned)
+    ranged = ranges.shape[0] > 0
     # Members of a cohort lie side by side: their sums are kept in registers and written once.
     i = 0
     while i < accounts.shape[0]:
@@ -191,27 +192,31 @@ def observe_cohorts(venue, accounts, positions, outside, markets, pools, shares,
                 outside_wealth += (
                     outside[i, k].cash + outside[i, k].size * markets[k].index + outside[i, k].options - outside[i, k].endowment
                 )
-                impermanent += shares[i, k].impermanent
-                coins = positions[i, k].lots * markets[k].lot
+                lots = positions[i, k].lots
+                if lots != 0:
+                    coins = lots * markets[k].lot
+                    value = coins * markets[k].mark
+                    unrealised += value - positions[i, k].entry_value
+                    long_notional += max(value, 0.0)
+                    short_notional += max(-value, 0.0)
+                    above_index += value - coins * markets[k].index
+                    if c >= 0:
+                        earned[c, k].coins += coins
+                    if accounts[i].house != 0:
+                        impermanent += value
+                if ranged:
+                    impermanent += shares[i, k].impermanent
                 if pools[k].shares > 0.0:
                     part = pool_part(markets, pools, shares, i, k)
                     paid = shares[i, k].paid - (accounts[i].net_deposits if i == markets[k].house else 0.0)
                     pool_shares += part * pools[k].value
                     paid_to_pools += paid
                     impermanent += part * pools[k].value - paid
-                    coins += part * positions[markets[k].house, k].lots * markets[k].lot
+                    coins = part * positions[markets[k].house, k].lots * markets[k].lot
+                    above_index += coins * (markets[k].mark - markets[k].index)
                     if c >= 0:
                         earned[c, k].part += part
-                if coins != 0.0 and c >= 0:
-                    earned[c, k].coins += coins
-                    above_index += coins * (markets[k].mark - markets[k].index)
-                lots = positions[i, k].lots
-                if lots != 0:
-                    value = lots * markets[k].lot * markets[k].mark
-                    unrealised += value - positions[i, k].entry_value
-                    long_notional += max(value, 0.0)
-                    short_notional += max(-value, 0.0)
-                    impermanent += value if accounts[i].house != 0 else 0.0
+                        earned[c, k].coins += coins
             i += 1
         if c >= 0:
             cohort_rows[row, c].equity += equity
