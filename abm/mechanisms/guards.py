@@ -14,7 +14,7 @@ from abm.kernels import guards as kernels
 from abm.kernels.withdrawals import LIMIT
 from abm.mechanisms.rule import Rule
 from abm.parameters import ParameterError, parameter, per_market
-from abm.state import HALTED, NOT_YET, State, Table, empty_table
+from abm.state import NOT_YET, State, Table, empty_table
 
 HOUR = 3_600.0
 DAY = 86_400.0
@@ -33,6 +33,9 @@ class Guard(Rule):
 
     def lift(self, state: State) -> None:
         """Takes back what `init` and `watch` have set beyond the block, when a vote puts another guard in this one's place."""
+
+    def take_over(self, memory: Any, before: Any) -> None:
+        """Goes on with what a guard of the same kind has begun, whose memory was `before`, when a vote puts this one in its place."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,9 +125,6 @@ class CircuitBreaker(Guard):
         breakers["high"] = 0.0
         breakers["low"] = np.inf
         breakers["until"] = NOT_YET
-        # A breaker that comes in place of another also ends the halts that it finds.
-        halted = state.markets["status"] == HALTED
-        breakers["until"][halted] = state.markets["halted_until"][halted]
         breakers["since"] = breakers["high_block"] = breakers["low_block"] = state.venue["block"][0]
         return BreakerMemory(
             breakers=breakers,
@@ -132,6 +132,9 @@ class CircuitBreaker(Guard):
             prices=np.tile(start, (state.blocks(self.window_seconds) + 1, 1)),
             oracles=np.tile(state.markets["oracle"], (state.blocks(self.resume_window_seconds) + 1, 1)),
         )
+
+    def take_over(self, memory: BreakerMemory, before: BreakerMemory) -> None:
+        memory.breakers["until"] = np.maximum(memory.breakers["until"], before.breakers["until"])  # its halts are ended by this one
 
     def watch(self, state: State, memory: BreakerMemory) -> None:
         kernels.watch_prices(state.venue, state.markets, *memory)

@@ -56,8 +56,12 @@ def begin_guards(guarded: Guarded, new: Sequence[Guard], state: State, seed: int
     """The guards in force after a vote with their memories: those that stay go on with theirs, those that go take back what they set."""
     memories = {id(guard): memory for guard, memory in guarded}
     after = succeeded([guard for guard, _ in guarded], new)
-    for guard, _ in guarded:
-        if not any(guard is each for each in after):
-            guard.lift(state)
+    leaving = [guard for guard, _ in guarded if not any(guard is each for each in after)]
+    for guard in leaving:
+        guard.lift(state)
     begun = {id(guard): guard.init(state, seed) for guard in new}
+    for guard in new:
+        for before in leaving:
+            if type(before) is type(guard):
+                guard.take_over(begun[id(guard)], memories[id(before)])
     return [(guard, begun[id(guard)] if id(guard) in begun else memories[id(guard)]) for guard in after]

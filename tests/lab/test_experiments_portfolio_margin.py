@@ -31,7 +31,7 @@ def sign(outcome: str, more: str, less: str, fall: str, expected: int) -> Sign:
 SIGNS = (
     sign("liquidated_accounts.baskets", "calm_correlation", "flat", TOGETHER, 1),
     sign("liquidated_accounts.baskets", "worst_correlation", "flat", TOGETHER, 0),
-    sign("liquidated_accounts.spreads", "calm_correlation", "worst_correlation", ALONE, 1),
+    sign("liquidated_accounts.spreads", "calm_correlation", "flat", ALONE, 1),
     sign("liquidated.ETH", "calm_correlation", "flat", ALONE, 1),
     sign("liquidated.ETH", "isolated", "flat", ALONE, 0),
     sign("liquidated.ETH", "calm_correlation", "worst_correlation", ALONE, 1),
