@@ -71,7 +71,7 @@ def position_margin(markets, margin_tiers, k, notional, open_interest, least_fra
         size = notional / markets[k].mark
         if margin_tiers[k, t].sized == SIZED_BY_SKEW:
             initial, maintenance, reward = skew_margins(
-                size, markets[k].mark, margin_tiers[k, t].skew_scale, margin_tiers[k, t].size_factor, margin_tiers[k, t].initial,
+                size, notional, margin_tiers[k, t].skew_scale, margin_tiers[k, t].size_factor, margin_tiers[k, t].initial,
                 margin_tiers[k, t].maintenance_of_initial, margin_tiers[k, t].reward, margin_tiers[k, t].least_margin,
             )  # fmt: skip
             return max(initial + reward, least_fraction * notional), maintenance + reward

@@ -62,12 +62,11 @@ def counted_profit(profit, weight, size_factor, cap):
 
 
 @inline
-def skew_margins(size, price, skew_scale, initial_fraction, least_ratio, maintenance_scalar, reward_ratio, least_margin):
-    """(initial, maintenance, liquidation reward) margin in USD of a position of `size` coins.
+def skew_margins(size, notional, skew_scale, initial_fraction, least_ratio, maintenance_scalar, reward_ratio, least_margin):
+    """(initial, maintenance, liquidation reward) margin in USD of a position of `size` coins worth `notional` USD.
 
     Initial ratio = |size| / scale x fraction + least ratio; maintenance is a scalar of initial; each position adds `least_margin`. The
     account must have the reward beside either (Synthetix V3 `PerpsMarketConfiguration.sol`, calculateRequiredMargins; `PerpsAccount.sol`).
     """
-    notional = abs(size) * price
     initial = (abs(size) / skew_scale * initial_fraction + least_ratio) * notional
     return initial + least_margin, initial * maintenance_scalar + least_margin, notional * reward_ratio

@@ -65,9 +65,9 @@ def test_margins_rise_faster_than_size(
     size: float, more: float, price: float, fraction: float, least: float, scalar: float, reward: float, least_margin: float
 ) -> None:
     terms = (1e5, fraction, least, scalar, reward, least_margin)
-    initial, maintenance, paid = skew_margins(size, price, *terms)
+    initial, maintenance, paid = skew_margins(size, abs(size) * price, *terms)
     assert initial >= maintenance >= least_margin
-    larger, _, _ = skew_margins(abs(size) + more, price, *terms)
+    larger, _, _ = skew_margins(abs(size) + more, (abs(size) + more) * price, *terms)
     assert (larger - least_margin) * abs(size) >= (initial - least_margin) * (abs(size) + more) - 1e-9 * (
         larger * abs(size) + initial * more
     )

@@ -165,8 +165,9 @@ SAME: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"margin": TieredMargin(tiers=(((0.0, 20.0), (1e15, 2.0)),), maintenance_fraction_of_initial=0.6)},
     ),
     "positions that are nothing against the skew scale": (
-        {"margin": replace(FLAT, maintenance_fraction_of_initial=0.5)},
-        {"margin": SkewMargin(skew_scale=1e300, size_fraction=2.0, least_fraction=0.05, maintenance_fraction_of_initial=0.5)},
+        # Powers of two: products that no order of the factors rounds differently.
+        {"margin": replace(FLAT, initial_margin_fraction=0.0625, maintenance_fraction_of_initial=0.5)},
+        {"margin": SkewMargin(skew_scale=1e300, size_fraction=2.0, least_fraction=0.0625, maintenance_fraction_of_initial=0.5)},
     ),
     "funding within its cap": (
         {"funding": ClampedPremiumFunding(settlement_seconds=60.0, cap=math.inf)},

@@ -127,8 +127,11 @@ def account_margin(row: Inputs) -> Answer:
 
 def required_margins(row: Inputs) -> Answer:
     state, _ = opened_at_skew(row["collateral"], row["positions"], "price", "price")
-    names = ("size", "price", "skew_scale", "im_fraction", "min_im_ratio", "mm_scalar", "liq_reward_ratio", "min_position_margin")
-    parts = [size_margin.skew_margins(*(float(position[name]) for name in names)) for position in row["positions"]]
+    names = ("skew_scale", "im_fraction", "min_im_ratio", "mm_scalar", "liq_reward_ratio", "min_position_margin")
+    parts = [
+        size_margin.skew_margins(position["size"], abs(position["size"]) * position["price"], *(float(position[name]) for name in names))
+        for position in row["positions"]
+    ]
     initial, maintenance, reward = (sum(column) for column in zip(*parts, strict=True))
     available = risk_of(state)[0]
     return {
