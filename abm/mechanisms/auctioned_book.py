@@ -60,7 +60,7 @@ class AuctionedBook(CurveClearing):
 
     half_spread: float = parameter(0.0005, unit="fraction of the curve's price", least=0.0, most=0.5)
     repeg_seconds: float = parameter(10.0, unit="seconds", least=0.0, most=30 * DAY, about="0: never")
-    repeg_spread: float = parameter(0.05, unit="fraction of the oracle price", least=0.0, most=1.0)
+    repeg_spread: float = parameter(0.05, unit="fraction of the oracle price", least=0.0, most=1e3)
     scale_seconds: float = parameter(3600.0, unit="seconds", least=0.0, most=30 * DAY, about="between changes of depth; 0: none")
     auction_slots: float = parameter(10.0, unit="slots", least=0.0, most=1e6, about="0: market orders trade at once")
     slot_seconds: float = parameter(0.4, unit="seconds", least=1e-3, most=DAY)

@@ -30,7 +30,7 @@ class CurveClearing(Clearing):
     )
     half_spread: float = parameter(0.0, unit="fraction of the curve's price", least=0.0, most=0.5)
     repeg_seconds: float = parameter(0.0, unit="seconds", least=0.0, most=30 * DAY, about="0: never")
-    repeg_spread: float = parameter(0.05, unit="fraction of the oracle price", least=0.0, most=1.0)
+    repeg_spread: float = parameter(0.05, unit="fraction of the oracle price", least=0.0, most=1e3)
     scale_up: float = parameter(1.001, unit="largest factor on the reserves per change of depth", least=1.0, most=2.0)
     scale_down: float = parameter(0.978, unit="smallest factor on the reserves per change of depth", least=0.5, most=1.0)
     quote_levels: int = parameter(40, unit="price levels a side", least=1, most=1000)

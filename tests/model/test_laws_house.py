@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from abm.agents.arbitrageurs import Arbitrageurs
@@ -89,9 +89,13 @@ def test_a_round_trip_on_the_curve_restores_it_and_nobody_has_gained(orders):
 
 @LEAST
 @given(orders=SIZES, prices=st.lists(st.floats(700.0, 1300.0), min_size=12, max_size=12))
+@example(orders=[(0, 0.0), (0, -1.0)], prices=[1057.0, *[700.0] * 11])
 def test_fees_and_pegs_leave_the_curve_able_to_pay(orders, prices):
-    """What the curve holds is never less than what it owes to its traders on the curve, as pegs move only as far as fees pay."""
-    clearing = VirtualAmm(quote_reserve=1e6, half_spread=0.001, profit="fee pool", repeg_seconds=1.0, repeg_spread=1.0)
+    """What the curve holds is never less than what it owes to its traders on the curve, as pegs move only as far as fees pay.
+
+    The spread beyond which the peg moves whatever it costs is out of reach.
+    """
+    clearing = VirtualAmm(quote_reserve=1e6, half_spread=0.001, profit="fee pool", repeg_seconds=1.0, repeg_spread=1e3)
     model, traders = scripted(clearing, prices=(1000.0, *prices), mark=MidMark(), fees=FlatFees(maker=-0.001, taker=0.001))
     for who, size in orders:
         trade(traders[who], size)
