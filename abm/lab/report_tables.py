@@ -20,8 +20,13 @@ LARGE = 1e6
 ALIGNED = ' class="right"'
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[str]], numbers_from: int = 1, last_is_total: bool = False) -> str:
-    """A table of HTML cells; columns from `numbers_from` on are aligned to the right, the first names the row."""
+def table(
+    head: Sequence[str], rows: Iterable[Sequence[str]], numbers_from: int = 1, last_is_total: bool = False, sentences: bool = False
+) -> str:
+    """A table of HTML cells; columns from `numbers_from` on are aligned to the right, the first names the row.
+
+    sentences: the cells share the width, and words wrap.
+    """
     body = [list(row) for row in rows]
 
     def cells(row: Sequence[str]) -> str:
@@ -31,7 +36,8 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], numbers_from: int 
     heads = "".join(f'<th scope="col"{ALIGNED if place >= numbers_from else ""}>{escape(text)}</th>' for place, text in enumerate(head))
     lines = [f"<tr{' class=total' if last_is_total and place == len(body) - 1 else ''}>{cells(row)}</tr>" for place, row in enumerate(body)]
     top = f"<thead><tr>{heads}</tr></thead>" if head else ""
-    return f'<div class="scroll"><table>{top}<tbody>{"".join(lines)}</tbody></table></div>'
+    kind = ' class="sentences"' if sentences else ""
+    return f'<div class="scroll"><table{kind}>{top}<tbody>{"".join(lines)}</tbody></table></div>'
 
 
 def numbers_table(summary: Summary, origin: datetime | None) -> str:

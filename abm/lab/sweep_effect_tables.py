@@ -40,7 +40,7 @@ def expectations_table(results: SweepResults, judged: list[Judged]) -> str:
                 escape(each.about),
             ]
         )
-    return table(("expected", "", "difference (95 % interval)", "why"), rows, numbers_from=9)
+    return table(("expected", "", "difference (95 % interval)", "why"), rows, numbers_from=9, sentences=True)
 
 
 def _expected(results: SweepResults, each: Judged) -> str:

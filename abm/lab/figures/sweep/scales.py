@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import fill
 
 import numpy as np
 import seaborn as sns
@@ -18,6 +19,7 @@ from abm.lab.wording import duration
 
 NAMED = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, INK)  # of variants, the baseline first
 LONGEST_UNIT = 12  # characters; longer ones explain more than an axis has room for
+NARROW = 10  # characters of a line of a name that has others beside it
 CLOSEST = 0.05  # of the axis, between labels of levels
 
 
@@ -47,7 +49,7 @@ def factor_axis(axes: Axes, dimension: Dimension, label: bool = True) -> None:
     """A horizontal axis of a factor: its levels, log where its scale is, names at equal distances."""
     if not dimension.ordered:
         axes.xaxis.set_major_locator(FixedLocator(range(len(dimension.levels))))
-        names = [level_text(level) for level in dimension.levels]
+        names = [fill(level_text(level), NARROW, break_long_words=False) for level in dimension.levels]
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: names[round(value)] if 0 <= round(value) < len(names) else ""))
         axes.set_xlim(-0.4, len(names) - 0.6)
     else:
