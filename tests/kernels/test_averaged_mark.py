@@ -18,7 +18,7 @@ prices = st.floats(1.0, 1e5)
 
 def market(oracle: float = 100.0, seconds_per_block: float = 1.0) -> State:
     state = State(1, ["BTC"], [1000], seconds_per_block)
-    state.markets["oracle"] = oracle
+    state.markets["oracle"] = state.markets["mark"] = oracle
     state.markets["tick"] = 0.5
     return state
 

@@ -30,7 +30,7 @@ CAPACITY = Capacity(orders=256, conditionals=1, transactions=1, records=64)
 TABLES = ("accounts", "positions", "markets", "margin_tiers", "venue", "levels", "orders", "funding_payments")
 TICK = 0.01
 LOT = 0.001
-BOUNDED = {"allow_nan": False, "allow_infinity": False}
+BOUNDED = {"allow_nan": False, "allow_infinity": False, "allow_subnormal": False}
 
 
 def small_venue(n_accounts: int = 4, n_markets: int = 1, seconds_per_block: float = 1.0) -> State:
