@@ -95,3 +95,14 @@ def per_market(value: float | tuple[float, ...], n_markets: int, name: str) -> l
             raise ParameterError([f"{name}: {len(value)} values for {n_markets} markets"])
         return [float(number) for number in value]
     return [float(value)] * n_markets
+
+
+def market_weights(shares: tuple[float, ...], n_markets: int, name: str) -> list[float]:
+    """One number per market, whose proportions count; empty = equal.
+
+    Raises ParameterError, its message beginning with `name`, for another number of shares than of markets, and where all are zero.
+    """
+    weights = per_market(shares or 1.0, n_markets, name)
+    if not any(weights):
+        raise ParameterError([f"{name}: at least one market needs a share"])
+    return weights

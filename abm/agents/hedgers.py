@@ -13,7 +13,7 @@ from abm.kernels.behaviour import open_at_index, take, waiting_time, whole_lots
 from abm.kernels.compiled import kernel
 from abm.kernels.random import four_uniforms
 from abm.kernels.transactions import submit
-from abm.parameters import parameter
+from abm.parameters import market_weights, parameter
 from abm.state import DEPOSIT, NEVER, NOBODY, REDUCE_ONLY, Table
 
 HEDGER = [
@@ -114,7 +114,7 @@ class Hedgers(Strategy):
         table["opening"] = recruits.uniforms("opening") < self.opening_share
         wakes = np.where(table["opening"] > 0, 0, recruits.wakes(wait))
         sides = np.where(recruits.uniforms("side") < self.long_share, 1.0, -1.0)
-        shares = np.array(self.market_shares or [1.0] * state.n_markets)
+        shares = np.array(market_weights(self.market_shares, state.n_markets, "Hedgers.market_shares"))
         worth = recruits.capital * recruits.draw("exposure", self.exposure) * sides
         for k, share in enumerate(shares / np.abs(shares).sum()):
             index = float(state.markets["index"][k])

@@ -16,7 +16,7 @@ from abm.kernels.compiled import kernel
 from abm.kernels.quoting import optimal_spread, reservation_price
 from abm.kernels.random import uniform
 from abm.kernels.transactions import submit_cancel_all, submit_order
-from abm.parameters import parameter
+from abm.parameters import market_weights, parameter
 from abm.state import BOOK, POST_ONLY, Table, empty_table
 
 PROVIDER = [
@@ -187,7 +187,7 @@ class LiquidityProviders(Strategy):
         table["loss_limit"] = recruits.draw("loss limit", self.loss_limit)
         table["highest_equity"] = recruits.capital
         table["refresh"] = refresh
-        shares = np.array(self.market_shares or [1.0] * state.n_markets)
+        shares = np.array(market_weights(self.market_shares, state.n_markets, "LiquidityProviders.market_shares"))
         return ProviderMemory(
             table,
             empty_table((recruits.members, state.n_markets), QUOTE),

@@ -15,7 +15,7 @@ from abm.kernels.behaviour import whole_lots
 from abm.kernels.compiled import inline, kernel
 from abm.kernels.random import two_uniforms
 from abm.kernels.transactions import market_limit, submit, submit_order, submit_taker
-from abm.parameters import ParameterError, parameter, per_market
+from abm.parameters import ParameterError, market_weights, parameter, per_market
 from abm.state import BOOK, CANCEL_ALL, NEVER, NOBODY, PLACE, POST_ONLY, Table
 
 Reference = Literal["index", "oracle", "mark"]
@@ -305,9 +305,7 @@ class Holders(Strategy):
 
     def init(self, recruits: Recruits) -> HolderMemory:
         state = recruits.state
-        shares = np.array(per_market(self.market_shares or 1.0, state.n_markets, "Holders.market_shares"))
-        if not shares.sum() > 0.0:
-            raise ParameterError(["Holders.market_shares: at least one market needs a share"])
+        shares = np.array(market_weights(self.market_shares, state.n_markets, "Holders.market_shares"))
         table = recruits.table(HOLDER)
         edges = np.cumsum(shares / shares.sum())[:-1]
         table["market"] = np.searchsorted(edges, recruits.uniforms("market"), side="right")

@@ -14,7 +14,7 @@ from abm.kernels.behaviour import waiting_time
 from abm.kernels.compiled import kernel
 from abm.kernels.random import two_uniforms
 from abm.kernels.transactions import submit
-from abm.parameters import parameter, per_market
+from abm.parameters import market_weights, parameter
 from abm.state import JOIN_POOL, LEAVE_POOL, NEVER, NOBODY, POOLED, Table
 
 POOL_PROVIDER = [
@@ -96,12 +96,12 @@ class PoolProviders(Strategy):
         table["loss_limit"] = recruits.draw("loss limit", self.loss_limit)
         table["review"] = review
         table["rest"] = state.blocks(self.rest_seconds)
-        weights = np.array(per_market(self.market_shares or 1.0, state.n_markets, "PoolProviders.market_shares"))
+        weights = np.array(market_weights(self.market_shares, state.n_markets, "PoolProviders.market_shares"))
         return PoolProviderMemory(
             table,
             np.zeros(recruits.members, np.int64),
             np.zeros((recruits.members, state.n_markets)),
-            weights / max(weights.sum(), 1e-300),
+            weights / weights.sum(),
             recruits.key("pool providers"),
         )
 

@@ -16,7 +16,7 @@ from abm.kernels.behaviour import take, waiting_time
 from abm.kernels.compiled import kernel
 from abm.kernels.random import two_uniforms
 from abm.kernels.transactions import submit_add_range, submit_remove_ranges
-from abm.parameters import parameter, per_market
+from abm.parameters import market_weights, parameter
 from abm.state import NOBODY, RANGED, REDUCE_ONLY, Table
 
 RANGE_PROVIDER = [
@@ -128,12 +128,12 @@ class RangeProviders(Strategy):
         table["loss_limit"] = recruits.draw("loss limit", self.loss_limit)
         table["review"] = recruits.draw("review", self.review_seconds) / state.seconds_per_block
         table["rest"] = state.blocks(self.rest_seconds)
-        weights = np.array(per_market(self.market_shares or 1.0, state.n_markets, "RangeProviders.market_shares"))
+        weights = np.array(market_weights(self.market_shares, state.n_markets, "RangeProviders.market_shares"))
         return RangeProviderMemory(
             table,
             np.zeros(recruits.members, np.int64),
             np.full((recruits.members, state.n_markets), NOBODY, np.int64),
-            weights / max(weights.sum(), 1e-300),
+            weights / weights.sum(),
             recruits.key("range providers"),
         )
 

@@ -15,7 +15,7 @@ from abm.kernels.behaviour import stress, take, waiting_time, whole_lots
 from abm.kernels.compiled import kernel
 from abm.kernels.random import four_uniforms
 from abm.kernels.transactions import submit_cancel_conditionals, submit_conditional
-from abm.parameters import parameter
+from abm.parameters import market_weights, parameter
 from abm.state import IMMEDIATE_OR_CANCEL, NEVER, REDUCE_ONLY, TRIGGER_ABOVE, TRIGGER_ON_MARK, Table
 from abm.streams import stream_key
 
@@ -150,7 +150,7 @@ class Scalpers(Strategy):
         seconds = state.seconds_per_block
         wait = recruits.draw("look", self.look_seconds) / seconds
         table = recruits.table(SCALPER)
-        shares = np.array(self.market_shares or [1.0] * state.n_markets)
+        shares = np.array(market_weights(self.market_shares, state.n_markets, "Scalpers.market_shares"))
         table["market"] = np.searchsorted(np.cumsum(shares / shares.sum())[:-1], recruits.uniforms("market"), side="right")
         table["style"] = np.where(recruits.uniforms("style") < self.momentum_share, 1.0, -1.0)
         table["leverage"] = recruits.draw("leverage", self.leverage)

@@ -14,7 +14,7 @@ from abm.distributions import Distribution, LogNormal
 from abm.kernels.behaviour import costs_more_than, open_at_index, take, waiting_time, whole_lots
 from abm.kernels.compiled import kernel
 from abm.kernels.random import four_uniforms
-from abm.parameters import parameter
+from abm.parameters import market_weights, parameter
 from abm.state import REDUCE_ONLY, Table
 
 TAKER = [
@@ -194,7 +194,7 @@ class Takers(Strategy):
         table["order_notional"] = recruits.draw("order notional", self.order_notional)
         table["idle"] = idle
         table["opening"] = np.where(recruits.uniforms("opening") < self.opening_share, 2, 0)
-        shares = np.array(self.market_shares or [1.0] * state.n_markets)
+        shares = np.array(market_weights(self.market_shares, state.n_markets, "Takers.market_shares"))
         table["tolerance"] = recruits.draw("funding tolerance", self.funding_tolerance)
         return TakerMemory(
             table,

@@ -13,7 +13,7 @@ from abm.distributions import Distribution, Uniform
 from abm.kernels.behaviour import costs_more_than, open_at_index, take, waiting_time, whole_lots
 from abm.kernels.compiled import kernel
 from abm.kernels.random import four_uniforms
-from abm.parameters import parameter
+from abm.parameters import market_weights, parameter
 from abm.state import REDUCE_ONLY, Table
 
 WHALE = [
@@ -91,7 +91,7 @@ class Whales(Strategy):
         state = recruits.state
         seconds = state.seconds_per_block
         table = recruits.table(WHALE)
-        shares = np.array(self.market_shares or [1.0] * state.n_markets)
+        shares = np.array(market_weights(self.market_shares, state.n_markets, "Whales.market_shares"))
         table["market"] = np.searchsorted(np.cumsum(shares / shares.sum())[:-1], recruits.uniforms("market"), side="right")
         table["side"] = np.where(recruits.uniforms("side") < self.long_share, 1, -1)
         table["leverage"] = recruits.draw("leverage", self.leverage)

@@ -26,3 +26,26 @@ def test_a_float_without_fraction_is_a_whole_number_where_one_is_declared():
 
 def test_truth_values_stay_what_they_are():
     assert abm.RandomOrdering(cancels_first=True).cancels_first is True
+
+
+SHARED = [getattr(abm, name) for name in abm.__all__ if hasattr(getattr(abm, name), "market_shares")]
+
+
+@pytest.mark.parametrize("strategy", SHARED, ids=lambda cls: cls.__name__)
+@pytest.mark.parametrize(("shares", "message"), [((1.0, 1.0), "2 values for 3 markets"), ((0.0,) * 3, "at least one market needs a share")])
+def test_shares_of_markets_fit_the_markets(strategy: type[abm.Strategy], shares: tuple[float, ...], message: str):
+    group = abm.Group(name="group", strategy=strategy(market_shares=shares), members=2)
+    with pytest.raises(ParameterError, match=rf"{strategy.__name__}.market_shares: {message}"):
+        abm.PerpModel(abm.PRESETS["dydx_v4"](), abm.Diffusion(), [group], blocks=1)
+
+
+def test_all_who_choose_among_markets_are_looked_at():
+    assert {cls.__name__ for cls in SHARED} >= {
+        "Scalpers",
+        "Hedgers",
+        "LiquidityProviders",
+        "PoolProviders",
+        "RangeProviders",
+        "Takers",
+        "Whales",
+    }
